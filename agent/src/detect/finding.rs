@@ -1,0 +1,93 @@
+//! The verdict: one shape for every rule and every exporter.
+
+use std::collections::BTreeMap;
+
+use crate::event::ProcessId;
+use crate::python::Frame;
+
+/// What a finding is about; the published name is [`Kind::name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A site whose open descriptors keep growing.
+    FdLeak,
+    /// A resource that the collector closed, not the program.
+    UnclosedResource,
+    /// Descriptors near their limit.
+    FdHeadroom,
+}
+
+impl Kind {
+    /// The published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::FdLeak => "fd-leak",
+            Kind::UnclosedResource => "unclosed-resource",
+            Kind::FdHeadroom => "fd-headroom",
+        }
+    }
+}
+
+/// How bad it is, in the audits' bands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Worth mending.
+    Medium,
+    /// Will hurt.
+    High,
+    /// Hurts now.
+    Critical,
+}
+
+/// How sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Confidence {
+    /// The evidence fits, and a harmless cause (a pool that fills, lost events) is not ruled out.
+    Suspected,
+    /// Harmless causes are ruled out.
+    Confirmed,
+}
+
+/// A number in the evidence, or a word where a number will not do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evidence {
+    /// A count.
+    Count(u64),
+    /// A measure, in the unit that the key names.
+    Measure(f64),
+    /// A word (a type's name, a descriptor's kind).
+    Text(String),
+    /// A place in the code (where an unclosed resource was dropped).
+    Place(Frame),
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What it is about.
+    pub kind: Kind,
+    /// How bad.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// The process.
+    pub process: ProcessId,
+    /// The responsible line: the innermost frame of the user's own code. `None` for findings about
+    /// a whole process, and where no stack could be had.
+    pub site: Option<Frame>,
+    /// The innermost Python frame of all, where it differs from `site` or not.
+    pub origin: Option<Frame>,
+    /// The whole stack, innermost first.
+    pub stack: Vec<Frame>,
+    /// Numbers with their unit in the key (`alive`, `per_minute`, `window_seconds`).
+    pub evidence: BTreeMap<&'static str, Evidence>,
+    /// One sentence a person reads: the evidence in words.
+    pub summary: String,
+    /// One concrete sentence: what to do.
+    pub advice: String,
+    /// Monotonic nanoseconds at which the rule first held.
+    pub first_ns: u64,
+    /// Monotonic nanoseconds at which it last held.
+    pub last_ns: u64,
+}

@@ -1,0 +1,28 @@
+//! What a source tells, decoded and owned: the closed set of things that travel by event.
+//!
+//! Only rare things travel (a code object or a stack never seen before, a fork, an exec, an exit)
+//! and, for `pitviper trace`, each descriptor call. Everything else is aggregated where it happens
+//! and read as a [`crate::source::Snapshot`].
+
+mod code;
+mod descriptor;
+mod process;
+mod stack;
+
+pub use code::{CodeId, CodeRecord, RawBytes, RawString};
+pub use descriptor::{DescriptorCall, DescriptorChange, StackStatus};
+pub use process::{ProcessEvent, ProcessEventKind, ProcessId};
+pub use stack::{RawFrame, StackId, StackRecord};
+
+/// One event, in the order in which the source handed it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A code object was met for the first time.
+    Code(CodeRecord),
+    /// A stack was met for the first time.
+    Stack(StackRecord),
+    /// One descriptor came or went (`pitviper trace` only).
+    Descriptor(DescriptorCall),
+    /// A traced process forked, executed another program or ended.
+    Process(ProcessEvent),
+}

@@ -1,0 +1,1 @@
+//! What is known: sites, open descriptors, their windows. No I/O; time is an argument; bounded.

@@ -1,0 +1,13 @@
+//! Attaches to a running CPython process and names the line that leaks descriptors.
+//!
+//! Data flows one way, and the modules are its stations, in this order:
+//! [`source`] (the kernel side: load, attach, poll) → [`event`] (decoded, owned) → [`python`]
+//! (code object → file, function, line) → [`ledger`] (what is known) → [`detect`] (one rule a
+//! file) → [`export`] (one format a file).
+
+pub mod detect;
+pub mod event;
+pub mod export;
+pub mod ledger;
+pub mod python;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The program `pitviper`.
+
+fn main() {}

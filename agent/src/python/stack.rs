@@ -1,0 +1,28 @@
+//! Resolved stacks: what every later station sees.
+
+use std::sync::Arc;
+
+/// One frame, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Frame {
+    /// `co_filename`. Lone surrogates are written as `\udcXX`; control characters are kept, each
+    /// exporter makes them harmless in its own way.
+    pub file: Arc<str>,
+    /// `co_name`, what `traceback` calls the function.
+    pub function: Arc<str>,
+    /// `co_qualname`, where the version has it (3.11+).
+    pub qualname: Option<Arc<str>>,
+    /// The line that is running; 0 when the instruction has none.
+    pub line: u32,
+}
+
+/// One stack, resolved; innermost frame first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stack {
+    /// Frames, innermost first.
+    pub frames: Vec<Frame>,
+    /// Deeper frames were left out.
+    pub truncated: bool,
+    /// Frames whose code object could not be read; they stand as `?`.
+    pub unresolved: u32,
+}

@@ -1,0 +1,1 @@
+//! The eBPF source: the only place that touches the loader.
