@@ -1,1 +1,15 @@
-//! Kernel side.
+//! The kernel side of pitviper: the BPF object and the skeleton generated from it.
+//!
+//! The programs are C with CO-RE, in this folder; `pitviper.h` holds every type that both sides
+//! share, and the skeleton's `types` module is made from the object's own BTF.
+
+/// The object as clang made it, for loaders other than libbpf.
+pub static OBJECT: &[u8] =
+    libbpf_rs::include_bytes_aligned_as!(u64, concat!(env!("OUT_DIR"), "/pitviper.bpf.o"));
+
+mod skeleton {
+    #![allow(missing_docs, clippy::all, unreachable_pub)]
+    include!(concat!(env!("OUT_DIR"), "/pitviper.skel.rs"));
+}
+
+pub use skeleton::*;

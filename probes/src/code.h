@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * Code objects: an id for each life of one, and a copy of its fields when it is first met.
+ *
+ * The copy is taken while a thread that runs the code stands in a syscall: its frame holds a
+ * reference, so that the object is whole. An id dies with its object (the uprobe on PyCode_Type's
+ * tp_dealloc takes it out), so that the next object at the same address gets another.
+ */
+#pragma once
+
+#include "arch.h"
+#include "maps.h"
+
+static __always_inline __u64 cache_check(__u64 address, __u32 space, __u64 id) {
+    return (address ^ ((__u64)space << 48) ^ id) * 0x9e3779b97f4a7c15ULL;
+}
+
+static __always_inline __u32 cache_slot(__u64 address, __u32 space) {
+    return (((address >> 4) + space) * 0x9e3779b1U >> 12) & (CACHE_SIZE - 1);
+}
+
+static __always_inline long read_u64(__u64 *to, __u64 from) {
+    return bpf_probe_read_user(to, sizeof(*to), (void *)from);
+}
+
+/* Copies a compact Python string's data, as much of it as fits. */
+static __always_inline void read_text(struct text *text, __u8 *data, __u32 capacity, __u64 address,
+                                      const struct layout *layout) {
+    __u64 length = 0, size;
+    __u32 state = 0, kind;
+
+    text->address = address;
+    text->length = text->size = text->kind = 0;
+    if (bpf_probe_read_user(&length, sizeof(length), (void *)(address + layout->str_length)) ||
+        bpf_probe_read_user(&state, sizeof(state), (void *)(address + layout->str_state)))
+        return;
+    kind = (state >> 2) & 7;
+    text->length = length;
+    text->kind = kind;
+    if (!(state & (1 << 5))) /* not compact: the agent reads it */
+        return;
+    address += state & (1 << 6) ? layout->str_ascii : layout->str_compact;
+    size = length > capacity ? capacity : length * kind;
+    barrier_var(size); /* else clang drops the bound that the verifier asks for */
+    if (size > capacity)
+        size = capacity;
+    if (!bpf_probe_read_user(data, size, (void *)address))
+        text->size = size;
+}
+
+static __always_inline void read_bytes(struct text *text, __u8 *data, __u64 address,
+                                       const struct layout *layout) {
+    __u64 length = 0, size;
+
+    text->address = address;
+    text->length = text->size = text->kind = 0;
+    if (read_u64(&length, address + layout->bytes_size))
+        return;
+    text->length = length;
+    text->kind = 1;
+    size = length;
+    barrier_var(size);
+    if (size > TABLE_MAX)
+        size = TABLE_MAX;
+    if (!bpf_probe_read_user(data, size, (void *)(address + layout->bytes_data)))
+        text->size = size;
+}
+
+static __always_inline int describe_code(struct event_code *event, __u64 address,
+                                         const struct layout *layout) {
+    __u64 filename, name, qualname = 0, table;
+
+    event->first_traceable = 0;
+    if (read_u64(&filename, address + layout->co_filename) ||
+        read_u64(&name, address + layout->co_name) ||
+        read_u64(&table, address + layout->co_line_table) ||
+        bpf_probe_read_user(&event->first_line, 4, (void *)(address + layout->co_first_line)) ||
+        bpf_probe_read_user(&event->flags, 4, (void *)(address + layout->co_flags)))
+        return -1;
+    if (layout->co_first_traceable != ABSENT)
+        bpf_probe_read_user(&event->first_traceable, 4,
+                            (void *)(address + layout->co_first_traceable));
+    read_text(&event->filename, event->filename_data, FILENAME_MAX, filename, layout);
+    read_text(&event->name, event->name_data, NAME_MAX, name, layout);
+    if (layout->co_qualname != ABSENT && !read_u64(&qualname, address + layout->co_qualname))
+        read_text(&event->qualname, event->qualname_data, NAME_MAX, qualname, layout);
+    else
+        event->qualname.address = 0;
+    read_bytes(&event->line_table, event->line_table_data, table, layout);
+    return 0;
+}
+
+/*
+ * The id of the code object at `address`: known, or new and sent to the agent. 0 when it cannot be
+ * known. Global, so that the verifier looks at it once and not once a frame; scalars only, because
+ * 5.10 refuses pointers here.
+ */
+__attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user) {
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(user);
+    struct code_life *life, fresh = {};
+    struct code_cached *cached;
+    struct event_code *event;
+    struct code_key key = {};
+    __u64 size, id;
+    __u32 slot;
+
+    if (!target || !s)
+        return 0;
+    key.space = target->space;
+    key.address = address;
+    life = bpf_map_lookup_elem(&codes, &key);
+    if (!life) {
+        fresh.id = ++s->sequence << 13 | (bpf_get_smp_processor_id() & 0xfff) << 1 | (user & 1);
+        if (bpf_map_update_elem(&codes, &key, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
+            count(CODE_EMITTED);
+            count(CODE_CODES_FULL);
+            return 0;
+        }
+        life = bpf_map_lookup_elem(&codes, &key);
+        if (!life)
+            return 0;
+    }
+    id = life->id;
+    if (!life->sent) {
+        count(CODE_EMITTED);
+        event = &s->code;
+        event->header.type = EVENT_CODE;
+        event->header.process = target->process;
+        event->header.time_ns = 0;
+        event->id = id;
+        event->address = address;
+        event->space = target->space;
+        if (describe_code(event, address, &target->layout)) {
+            count(CODE_UNREADABLE);
+            bpf_map_delete_elem(&codes, &key);
+            return 0;
+        }
+        size = event->line_table.size;
+        if (size > TABLE_MAX)
+            return 0;
+        size += __builtin_offsetof(struct event_code, line_table_data);
+        if (send(event, size)) {
+            count(CODE_RING_FULL);
+            return id; /* not cached: the next walk tries again */
+        }
+        life->sent = 1;
+    }
+    slot = cache_slot(address, key.space);
+    cached = bpf_map_lookup_elem(&code_cache, &slot);
+    if (cached) {
+        cached->id = id;
+        cached->check = cache_check(address, key.space, id);
+    }
+    return id;
+}
+
+/* A code object dies: what is next at its address is another. */
+static __always_inline void forget_code(__u64 address, __u32 space) {
+    struct code_key key = {.space = space, .address = address};
+    __u32 slot = cache_slot(address, space);
+    struct code_cached *cached = bpf_map_lookup_elem(&code_cache, &slot);
+
+    if (cached && cached->check == cache_check(address, space, cached->id))
+        cached->check = 0;
+    bpf_map_delete_elem(&codes, &key);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * Implicit closes and the end of code objects, by uprobe.
+ *
+ * PyErr_ResourceWarning fires before the warning filters and, for files and sockets, before the
+ * close(2): the next close of an older descriptor by the same thread is the one it warns of.
+ */
+#pragma once
+
+#include "ledger.h"
+
+/* A warning whose close never came (the close was before it, or there was none). */
+static __always_inline void account_unmatched(const struct warning *warning) {
+    struct unclosed_key key = {.dropped_by = warning->dropped_by, .process = warning->process};
+    struct unclosed *pair, fresh = {};
+
+    pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
+    if (!pair) {
+        fresh.first_ns = warning->time_ns;
+        __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
+        bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
+        pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
+    }
+    if (!pair) {
+        count(UNCLOSED_FULL);
+        return;
+    }
+    __sync_fetch_and_add(&pair->count, 1);
+    pair->last_ns = warning->time_ns;
+}
+
+/* void PyErr_ResourceWarning(PyObject *source, Py_ssize_t stack_level, const char *format, ...) */
+SEC("uprobe")
+int resource_warning(struct pt_regs *regs) {
+    __u64 source = first_argument(regs), id = bpf_get_current_pid_tgid(), type = 0, name = 0;
+    __u32 tgid = id >> 32, tid = id;
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(SCRATCH_UPROBE);
+    struct warning *open, warning = {};
+    __u64 stack;
+
+    if (!target || !s)
+        return 0;
+    count(UNCLOSED_EMITTED);
+    if (__sync_val_compare_and_swap(&s->busy, 0, 1)) {
+        count(UNCLOSED_BUSY);
+        return 0;
+    }
+    stack = walk(s, target, bpf_get_current_task_btf(), tgid, SCRATCH_UPROBE);
+    warning.dropped_by = site_of(s, target, stack);
+    s->busy = 0;
+    warning.time_ns = bpf_ktime_get_ns();
+    warning.process = target->process;
+    if (!read_u64(&type, source + target->layout.ob_type) &&
+        !read_u64(&name, type + target->layout.tp_name))
+        bpf_probe_read_user_str(warning.type_name, TYPE_MAX, (void *)name);
+    open = bpf_map_lookup_elem(&warnings, &tid);
+    if (open)
+        account_unmatched(open);
+    if (bpf_map_update_elem(&warnings, &tid, &warning, BPF_ANY))
+        count(UNCLOSED_FULL);
+    else if (!open)
+        __sync_fetch_and_add(&target->warned, 1);
+    return 0;
+}
+
+/* void code_dealloc(PyCodeObject *code) */
+SEC("uprobe")
+int code_dealloc(struct pt_regs *regs) {
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+
+    if (target)
+        forget_code(first_argument(regs), target->space);
+    return 0;
+}

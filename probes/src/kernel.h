@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * The kernel's types, cut down to the fields that are used. `preserve_access_index` makes each
+ * access a CO-RE relocation, so that offsets come from the running kernel's BTF.
+ */
+#pragma once
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+
+enum { false = 0, true = 1 };
+
+enum bpf_map_type {
+    BPF_MAP_TYPE_HASH = 1,
+    BPF_MAP_TYPE_ARRAY = 2,
+    BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
+enum { BPF_RB_AVAIL_DATA = 0 };
+
+/* Only asked whether it exists; the value itself is taken from the running kernel. */
+enum bpf_func_id___probe {
+    BPF_FUNC_loop___probe = 181,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+    unsigned long r10;
+    unsigned long r9;
+    unsigned long r8;
+    unsigned long ax;
+    unsigned long dx;
+    unsigned long si;
+    unsigned long di;
+    unsigned long orig_ax;
+};
+struct thread_struct {
+    unsigned long fsbase;
+};
+struct thread_info {
+    __u32 status;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+    __u64 regs[31];
+};
+struct pt_regs {
+    __u64 regs[31];
+    __u64 orig_x0;
+    __s32 syscallno;
+};
+struct thread_struct {
+    struct {
+        unsigned long tp_value;
+    } uw;
+};
+struct thread_info {
+    unsigned long flags;
+};
+#endif
+
+typedef struct {
+    int counter;
+} atomic_t;
+
+struct inode {
+    unsigned short i_mode;
+};
+struct file {
+    struct inode *f_inode;
+};
+struct fdtable {
+    unsigned int max_fds;
+    struct file **fd;
+};
+struct files_struct {
+    struct fdtable *fdt;
+};
+struct signal_struct {
+    atomic_t live;
+};
+struct task_struct {
+    struct thread_info thread_info;
+    int pid;
+    int tgid;
+    struct files_struct *files;
+    struct signal_struct *signal;
+    struct thread_struct thread;
+};
+struct linux_binprm;
+struct seq_file;
+struct bpf_iter_meta {
+    struct seq_file *seq;
+    __u64 session_id;
+    __u64 seq_num;
+};
+struct bpf_iter__task_file {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
+    __u32 fd;
+    struct file *file;
+};
+
+#pragma clang attribute pop

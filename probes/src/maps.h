@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* The maps, the configuration and the counters. */
+#pragma once
+
+#include "pitviper.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+/* Set before the load; what they switch off is not even in the loaded program. */
+const volatile __u8 syscall_class[MAX_SYSCALLS] = {};
+const volatile bool trace_calls = false;
+const volatile __u32 ring_wakeup_bytes = 0;
+
+/* The number of the reconciliation that runs. */
+__u32 reconcile_pass = 0;
+
+/* A walk on its way. */
+struct walk {
+    struct layout layout;
+    __u64 frame; /* the next one */
+    __u64 hash;
+    __u64 low;  /* address of the window's first byte */
+    __u64 size; /* bytes in the window */
+    __u32 space;
+    __u32 status;
+    __u8 window[4096 + 128];
+};
+
+/* Work space of one run of a program: too large for its stack. */
+struct scratch {
+    __u32 busy;
+    __u32 pad;
+    __u64 sequence;
+    struct walk walk;
+    struct event_stack stack;
+    struct event_code code;
+    /* of the call */
+    struct event_descriptor call;
+    __u64 stack_id;
+    __u32 stack_status;
+    __u32 walked;
+};
+
+/* A uprobe can be preempted by a syscall's program, so each has a work space of its own. */
+enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCHES };
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SCRATCHES);
+    __type(key, __u32);
+    __type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct target);
+} targets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct descriptor_key);
+    __type(value, struct descriptor);
+} descriptors SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, struct site);
+} sites SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct code_key);
+    __type(value, struct code_life);
+} codes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CACHE_SIZE);
+    __type(key, __u32);
+    __type(value, struct code_cached);
+} code_cache SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct warning);
+} warnings SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, struct unclosed_key);
+    __type(value, struct unclosed);
+} unclosed_pairs SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u32);
+    __type(value, struct begun);
+} begun_calls SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, COUNTERS);
+    __type(key, __u32);
+    __type(value, __u64);
+} counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/* Atomic, because a uprobe's program may be moved off in the middle. */
+static __always_inline void count(__u32 counter) {
+    __u64 *value = bpf_map_lookup_elem(&counters, &counter);
+
+    if (value)
+        __sync_fetch_and_add(value, 1);
+}
+
+static __always_inline struct scratch *scratch_of(__u32 user) {
+    return bpf_map_lookup_elem(&scratches, &user);
+}
+
+/*
+ * Sends an event. With `ring_wakeup_bytes` the agent is woken only when that much waits: it looks
+ * by itself often enough, and a wake-up per event would be paid by the target.
+ */
+static __always_inline long send(void *event, __u64 size) {
+    __u64 flags = 0;
+
+    if (ring_wakeup_bytes)
+        flags = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_wakeup_bytes
+                    ? BPF_RB_FORCE_WAKEUP
+                    : BPF_RB_NO_WAKEUP;
+    return bpf_ringbuf_output(&events, event, size, flags);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * One object, so that all programs share the maps. Each header is one concern; the order is that of
+ * the data: maps, code objects, the walk, the ledger, and the programs that feed it.
+ */
+#include "kernel.h"
+#include "pitviper.h"
+#include "arch.h"
+#include "syscalls.h"
+#include "implicit_close.h"
+#include "processes.h"
+#include "reconcile.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* Names the types that only travel by ring buffer, so that they reach the object's BTF. */
+const struct event_code *unused_event_code __attribute__((unused));
+const struct event_stack *unused_event_stack __attribute__((unused));
+const struct event_descriptor *unused_event_descriptor __attribute__((unused));
+const struct event_process *unused_event_process __attribute__((unused));
+const enum call_class unused_call_class __attribute__((unused)) = CALL_IGNORED;
+const enum counter unused_counter __attribute__((unused)) = COUNTERS;
+const enum event_type unused_event_type __attribute__((unused)) = EVENT_CODE;

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * What both sides share: values of maps, events of the ring buffer, counters. The Rust side takes
+ * these types from the object's own BTF, through the generated skeleton: they cannot drift.
+ */
+#pragma once
+
+#include "kernel.h"
+
+/* ---- limits ---- */
+
+#define MAX_SYSCALLS 512
+#define MAX_FRAMES   256
+#define CACHE_SIZE   8192
+#define FILENAME_MAX 512
+#define NAME_MAX     256
+#define TABLE_MAX    4096
+#define PATH_MAX     256
+#define TYPE_MAX     64
+
+/* An offset that this interpreter does not have. */
+#define ABSENT 0xffff
+
+/* ---- what a syscall does to descriptors ---- */
+
+enum call_class {
+    CALL_IGNORED = 0,
+    CALL_OPENS,          /* returns a new descriptor */
+    CALL_OPENS_PATH0,    /* the same, with a path in argument 0 */
+    CALL_OPENS_PATH1,    /* the same, with a path in argument 1 */
+    CALL_OPENS_POSITIVE, /* returns a new descriptor or 0 (bpf, seccomp) */
+    CALL_OPENS_URING,    /* io_uring_setup: from here on some calls go unseen */
+    CALL_PAIR0,          /* writes two descriptors where argument 0 points */
+    CALL_PAIR3,          /* writes two descriptors where argument 3 points */
+    CALL_DUPLICATES,     /* dup2, dup3: closes argument 1 if it is open */
+    CALL_FCNTL,          /* opens with F_DUPFD and F_DUPFD_CLOEXEC */
+    CALL_IOCTL,          /* opens with TIOCGPTPEER */
+    CALL_SIGNALFD,       /* opens if argument 0 is -1, else changes that one */
+    CALL_RECVMSG,        /* may bring descriptors (SCM_RIGHTS) */
+    CALL_CLOSE,
+    CALL_CLOSE_RANGE,
+    CALL_USES, /* reads, writes or polls argument 0 */
+};
+
+/* ---- the interpreter, as the walker sees it: offsets in bytes, ABSENT where there is none ---- */
+
+struct layout {
+    __s64 slot; /* from the thread pointer to the slot that holds the thread state */
+    __u16 ready;
+    __u16 cframe; /* 3.11, 3.12: thread state -> cframe, which then holds `frame` */
+    __u16 frame;
+    __u16 previous;
+    __u16 code;
+    __u16 instruction;
+    __u16 owner;
+    __u16 frame_size;
+    __u8 instruction_bytes; /* 4: f_lasti; 8: a pointer into the bytecode */
+    __u8 shim_owner;        /* an owner of at least this is a frame of C, to skip */
+    __u8 contiguous;        /* frames lie in data-stack chunks, innermost highest */
+    __u8 pad;
+    __u16 co_filename;
+    __u16 co_name;
+    __u16 co_qualname;
+    __u16 co_first_line;
+    __u16 co_flags;
+    __u16 co_line_table;
+    __u16 co_bytecode;
+    __u16 co_first_traceable;
+    __u16 str_length;
+    __u16 str_state;
+    __u16 str_ascii;
+    __u16 str_compact;
+    __u16 bytes_size;
+    __u16 bytes_data;
+    __u16 ob_type;
+    __u16 tp_name;
+};
+
+/* ---- maps ---- */
+
+/* A traced process. */
+struct target {
+    __u32 process; /* names this life of the process within a run */
+    __u32 space;   /* names its address space: another after exec */
+    __u32 follow;
+    __u32 seeded; /* the snapshot of what was open before is in */
+    __u32 warned; /* implicit closes whose close(2) has not come yet */
+    __u32 actual; /* descriptors that the last reconciliation saw */
+    __u32 uring;
+    __u32 pad;
+    struct layout layout;
+};
+
+struct descriptor_key {
+    __u32 process;
+    __u32 fd;
+};
+
+enum descriptor_origin {
+    ORIGIN_TRACED = 0,
+    ORIGIN_BEFORE_ATTACH,
+    ORIGIN_INHERITED,
+    ORIGIN_FOUND,
+};
+
+/* A living descriptor. */
+struct descriptor {
+    __u64 stack;
+    __u64 born_ns;
+    __u64 used_ns;
+    __u32 pass; /* the last reconciliation that saw it */
+    __u16 call;
+    __u16 mode;
+    __u32 origin;
+    __u32 pad;
+};
+
+/* A stack that made descriptors. Keyed by the stack's id; a process's own id (which has no high
+ * bit) keys what has no stack. */
+struct site {
+    __u32 process;
+    __u32 sent; /* its frames are with the agent */
+    __u64 opened;
+    __u64 closed;
+    __u64 first_ns;
+    __u64 last_ns;
+};
+
+struct code_key {
+    __u32 space;
+    __u32 pad;
+    __u64 address;
+};
+
+struct code_life {
+    __u64 id;
+    __u64 sent;
+};
+
+/* Direct-mapped cache over `codes`. `check` binds the id to its address and address space, so that
+ * a torn read is a miss and not a wrong name. */
+struct code_cached {
+    __u64 id;
+    __u64 check;
+};
+
+/* An implicit close whose close(2) has not come yet, by thread. */
+struct warning {
+    __u64 dropped_by;
+    __u64 time_ns;
+    __u32 process;
+    __u32 pad;
+    char type_name[TYPE_MAX];
+};
+
+struct unclosed_key {
+    __u64 opened_by;
+    __u64 dropped_by;
+    __u32 process;
+    __u32 pad;
+};
+
+struct unclosed {
+    __u64 count;
+    __u64 lifetime_ns;
+    __u64 first_ns;
+    __u64 last_ns;
+    char type_name[TYPE_MAX];
+};
+
+/* The begin of a call, by thread (trace only). */
+struct begun {
+    __u64 time_ns;
+    __u64 number;
+};
+
+/* ---- counters, one a CPU ---- */
+
+enum counter {
+    OPENED_EMITTED,
+    OPENED_DESCRIPTORS_FULL,
+    OPENED_SITES_FULL,
+    CLOSED_EMITTED,
+    CLOSED_UNKNOWN,
+    UNCLOSED_EMITTED,
+    UNCLOSED_FULL,
+    UNCLOSED_BUSY,
+    CODE_EMITTED,
+    CODE_RING_FULL,
+    CODE_CODES_FULL,
+    CODE_UNREADABLE,
+    STACK_EMITTED,
+    STACK_RING_FULL,
+    STACK_SITES_FULL,
+    DESCRIPTOR_EMITTED,
+    DESCRIPTOR_RING_FULL,
+    PROCESS_EMITTED,
+    PROCESS_RING_FULL,
+    PROCESS_TARGETS_FULL,
+    WALK_COMPLETE,
+    WALK_TRUNCATED,
+    WALK_UNREADABLE,
+    WALK_NO_THREAD_STATE,
+    COMPAT_CALLS,
+    BEGUN_FULL,
+    COUNTERS,
+};
+
+/* ---- events of the ring buffer ---- */
+
+enum event_type {
+    EVENT_CODE = 1,
+    EVENT_STACK,
+    EVENT_DESCRIPTOR,
+    EVENT_PROCESS,
+};
+
+struct event_header {
+    __u32 type;
+    __u32 process;
+    __u64 time_ns;
+};
+
+struct text {
+    __u64 address;
+    __u64 length; /* of the whole, in code points or bytes */
+    __u32 size;   /* bytes that follow here */
+    __u32 kind;   /* bytes a code point; 0: unreadable */
+};
+
+struct event_code {
+    struct event_header header;
+    __u64 id;
+    __u64 address;
+    __u32 space;
+    __s32 first_line;
+    __u32 flags;
+    __u32 first_traceable;
+    struct text filename;
+    struct text name;
+    struct text qualname;
+    struct text line_table;
+    __u8 filename_data[FILENAME_MAX];
+    __u8 name_data[NAME_MAX];
+    __u8 qualname_data[NAME_MAX];
+    __u8 line_table_data[TABLE_MAX]; /* sent as far as it is filled */
+};
+
+struct frame {
+    __u64 code;
+    __u64 instruction;
+};
+
+struct event_stack {
+    struct event_header header;
+    __u64 id;
+    __u32 count;
+    __u32 truncated;
+    struct frame frames[MAX_FRAMES]; /* sent as far as they are filled */
+};
+
+enum descriptor_change {
+    CHANGE_OPENED = 0,
+    CHANGE_CLOSED,
+    CHANGE_FAILED,
+};
+
+enum stack_status {
+    STACK_COMPLETE = 0,
+    STACK_TRUNCATED,
+    STACK_UNREADABLE,
+    STACK_NO_THREAD_STATE,
+};
+
+struct event_descriptor {
+    struct event_header header;
+    __u64 began_ns; /* 0: not seen */
+    __u64 stack;
+    __s64 result;
+    __u64 arguments[6];
+    __u32 tgid;
+    __u32 tid;
+    __s32 fd;
+    __u16 call;
+    __u16 mode;
+    __u8 change;
+    __u8 stack_status;
+    __u16 path_size;
+    __u32 pad;
+    __u8 path[PATH_MAX]; /* sent as far as it is filled */
+};
+
+enum process_change {
+    PROCESS_FORKED = 0,
+    PROCESS_EXECUTED,
+    PROCESS_EXITED,
+};
+
+struct event_process {
+    struct event_header header;
+    __u32 tgid;
+    __u32 change;
+    __u32 parent;
+    __u32 pad;
+};

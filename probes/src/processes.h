@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* Lives of traced processes: fork, exec, exit. */
+#pragma once
+
+#include "implicit_close.h"
+
+static __always_inline void send_process(const struct target *target, __u32 tgid, __u32 change,
+                                         __u32 parent) {
+    struct event_process event = {};
+
+    event.header.type = EVENT_PROCESS;
+    event.header.process = target->process;
+    event.header.time_ns = bpf_ktime_get_ns();
+    event.tgid = tgid;
+    event.change = change;
+    event.parent = parent;
+    count(PROCESS_EMITTED);
+    if (send(&event, sizeof(event)))
+        count(PROCESS_RING_FULL);
+}
+
+/* A number that names a process or an address space; the agent's own have these low bits set. */
+static __always_inline __u32 new_number(struct scratch *s) {
+    return ++s->sequence << 12 | (bpf_get_smp_processor_id() % 0xfff);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child) {
+    __u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
+    struct target *target, copy;
+    struct scratch *s;
+    struct site none = {};
+    __u64 key;
+
+    if (parent_tgid == child_tgid)
+        return 0;
+    target = bpf_map_lookup_elem(&targets, &parent_tgid);
+    if (!target || !target->follow)
+        return 0;
+    s = scratch_of(SCRATCH_SYSCALL);
+    if (!s)
+        return 0;
+    __builtin_memcpy(&copy, target, sizeof(copy));
+    copy.process = copy.space = new_number(s);
+    copy.seeded = copy.warned = copy.actual = 0;
+    key = none.process = copy.process;
+    none.sent = 1;
+    bpf_map_update_elem(&sites, &key, &none, BPF_ANY);
+    if (bpf_map_update_elem(&targets, &child_tgid, &copy, BPF_ANY)) {
+        count(PROCESS_EMITTED);
+        count(PROCESS_TARGETS_FULL);
+        return 0;
+    }
+    send_process(&copy, child_tgid, PROCESS_FORKED, target->process);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task) {
+    __u32 tgid = task->tgid;
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+
+    if (!target || !s)
+        return 0;
+    /* Another program: what was known of its memory is void until the agent has looked. */
+    target->layout.ready = 0;
+    target->space = new_number(s);
+    target->warned = 0;
+    send_process(target, tgid, PROCESS_EXECUTED, 0);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task) {
+    __u32 tgid = task->tgid, tid = task->pid;
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct warning *warning;
+
+    if (!target)
+        return 0;
+    if (trace_calls)
+        bpf_map_delete_elem(&begun_calls, &tid);
+    warning = bpf_map_lookup_elem(&warnings, &tid);
+    if (warning) {
+        account_unmatched(warning);
+        bpf_map_delete_elem(&warnings, &tid);
+        __sync_fetch_and_add(&target->warned, -1);
+    }
+    if (task->signal->live.counter)
+        return 0;
+    send_process(target, tgid, PROCESS_EXITED, 0);
+    bpf_map_delete_elem(&targets, &tgid);
+    return 0;
+}

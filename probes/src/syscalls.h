@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * Syscalls that make, end or use descriptors, seen at their exit: the registers still hold the
+ * arguments there. The number is looked at first, because most calls of most processes end here.
+ */
+#pragma once
+
+#include "ledger.h"
+
+#define EBADF           9
+#define F_DUPFD         0
+#define F_DUPFD_CLOEXEC 1030
+#define TIOCGPTPEER     0x5441
+#define SOL_SOCKET      1
+#define SCM_RIGHTS      1
+/* The kernel's SCM_MAX_FD (include/net/scm.h), and room for the headers between. */
+#define SCM_STEPS           264
+#define CLOSE_RANGE_CLOEXEC 4
+/* Descriptors that one close_range looks at; more is left to the reconciliation. */
+#define CLOSE_RANGE_STEPS (1 << 20)
+
+/* One call on its way through the functions below. */
+struct call {
+    struct scratch *s;
+    struct target *target;
+    struct task_struct *task;
+    __u64 now;
+    __u32 tgid;
+    __u32 tid;
+    __u32 number;
+};
+
+static __always_inline void trace_change(struct call *c, __s32 fd, __u8 change, __u16 mode) {
+    struct event_descriptor *event = &c->s->call;
+    __u64 size = event->path_size;
+
+    event->fd = fd;
+    event->change = change;
+    event->mode = mode;
+    event->stack = c->s->stack_id;
+    event->stack_status = c->s->stack_status;
+    count(DESCRIPTOR_EMITTED);
+    if (size > PATH_MAX)
+        size = PATH_MAX;
+    if (send(event, __builtin_offsetof(struct event_descriptor, path) + size))
+        count(DESCRIPTOR_RING_FULL);
+}
+
+/* Walks at most once a call. */
+static __always_inline void walk_once(struct call *c) {
+    struct scratch *s = c->s;
+
+    if (s->walked)
+        return;
+    s->walked = 1;
+    s->stack_id = walk(s, c->target, c->task, c->tgid, SCRATCH_SYSCALL);
+    s->stack_id = site_of(s, c->target, s->stack_id);
+}
+
+static __noinline int birth(struct call *c, __u32 fd) {
+    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+    struct file *file = file_of(c->task, fd);
+    struct descriptor *stale, entry = {};
+    struct site *site;
+    __u64 stack = c->s->stack_id;
+
+    count(OPENED_EMITTED);
+    entry.stack = stack;
+    entry.born_ns = entry.used_ns = c->now;
+    entry.call = c->number;
+    entry.pass = reconcile_pass;
+    if (file)
+        entry.mode = mode_of(file);
+    stale = bpf_map_lookup_elem(&descriptors, &key);
+    /* What the reconciliation saw a moment ago was this birth, if it is not older. */
+    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass))
+        account_close(stale);
+    if (file && bpf_map_update_elem(&descriptors, &key, &entry, BPF_ANY)) {
+        count(OPENED_DESCRIPTORS_FULL);
+    } else {
+        site = bpf_map_lookup_elem(&sites, &stack);
+        if (site) {
+            __sync_fetch_and_add(&site->opened, 1);
+            if (!site->first_ns)
+                site->first_ns = c->now;
+            site->last_ns = c->now;
+        } else {
+            count(OPENED_SITES_FULL);
+        }
+        if (!file) /* another thread closed it before this call was out of the kernel */
+            account_close(&entry);
+    }
+    if (trace_calls)
+        trace_change(c, fd, CHANGE_OPENED, entry.mode);
+    return 0;
+}
+
+/* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
+static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
+    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
+    __u16 mode = 0;
+
+    if (!replaced && file_of(c->task, fd))
+        return 0;
+    if (entry) {
+        mode = entry->mode;
+        account_close(entry);
+        if (c->target->warned)
+            account_warning(c->target, c->tid, entry, c->now);
+        bpf_map_delete_elem(&descriptors, &key);
+    } else if (replaced) {
+        return 0; /* nothing was there: an ordinary dup2 */
+    } else {
+        count(CLOSED_EMITTED);
+        count(CLOSED_UNKNOWN);
+    }
+    if (trace_calls)
+        trace_change(c, fd, CHANGE_CLOSED, mode);
+    return 0;
+}
+
+static __always_inline void use(struct call *c, __u32 fd) {
+    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
+
+    if (entry)
+        entry->used_ns = c->now;
+}
+
+/* The control buffer of a message as recvmsg left it, on its way through. */
+struct message {
+    struct call *call;
+    __u64 at;
+    __u64 end;
+    __u64 next; /* header after this one */
+    __u64 last; /* end of the descriptors of this one */
+};
+
+/* Takes one header, or one descriptor of SCM_RIGHTS; returns 1 at the end. */
+static long birth_of_message(__u64 i, void *context) {
+    struct message *m = context;
+    struct {
+        __u64 length;
+        __s32 level;
+        __s32 type;
+    } header;
+    __s32 fd;
+
+    if (m->at < m->last) {
+        if (bpf_probe_read_user(&fd, sizeof(fd), (void *)m->at))
+            return 1;
+        m->at += sizeof(fd);
+        if (fd >= 0) {
+            walk_once(m->call);
+            birth(m->call, fd);
+        }
+        return 0;
+    }
+    if (m->next)
+        m->at = m->next;
+    if (m->at + sizeof(header) > m->end ||
+        bpf_probe_read_user(&header, sizeof(header), (void *)m->at) ||
+        header.length < sizeof(header) || header.length > m->end - m->at)
+        return 1;
+    m->next = m->at + ((header.length + 7) & ~7ULL);
+    m->last = header.level == SOL_SOCKET && header.type == SCM_RIGHTS
+                  ? m->at + (header.length & ~3ULL)
+                  : 0;
+    m->at += sizeof(header);
+    return 0;
+}
+
+/* Descriptors that came in a message. Before 5.17 the reconciliation finds them. */
+static __always_inline void births_of_message(struct call *c, __u64 message) {
+    /* struct user_msghdr: msg_control at 32, msg_controllen at 40 */
+    __u64 control[2] = {};
+    struct message m = {.call = c};
+
+    if (bpf_probe_read_user(control, sizeof(control), (void *)(message + 32)) || !control[1])
+        return;
+    m.at = control[0];
+    m.end = control[0] + control[1];
+    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
+        bpf_loop(SCM_STEPS, birth_of_message, &m, 0);
+}
+
+struct range {
+    struct call *call;
+    __u32 first;
+};
+
+static long close_one_of_range(__u64 i, void *context) {
+    struct range *range = context;
+    struct descriptor_key key = {.process = range->call->target->process,
+                                 .fd = range->first + (__u32)i};
+
+    if (bpf_map_lookup_elem(&descriptors, &key))
+        death(range->call, key.fd, 0);
+    return 0;
+}
+
+static __always_inline void close_range(struct call *c, __u64 first, __u64 last, __u64 flags) {
+    struct range range = {.call = c, .first = first};
+    struct fdtable *table = c->task->files ? c->task->files->fdt : 0;
+    __u32 end = table ? table->max_fds : 0;
+    __u32 steps;
+
+    if (flags & CLOSE_RANGE_CLOEXEC)
+        return;
+    if (last < end)
+        end = last + 1;
+    if (first >= end)
+        return;
+    steps = end - (__u32)first;
+    if (steps > CLOSE_RANGE_STEPS)
+        steps = CLOSE_RANGE_STEPS;
+    if (trace_calls)
+        walk_once(c);
+    /* Before 5.17 the reconciliation finds what close_range closed. */
+    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
+        bpf_loop(steps, close_one_of_range, &range, 0);
+}
+
+static __always_inline void trace_begin(struct call *c, struct pt_regs *regs, __s64 result,
+                                        __u32 class) {
+    struct event_descriptor *event = &c->s->call;
+    struct begun *begun;
+    __u64 path = 0;
+    long size;
+
+    event->header.type = EVENT_DESCRIPTOR;
+    event->header.process = c->target->process;
+    event->header.time_ns = c->now;
+    event->began_ns = 0;
+    event->result = result;
+    event->tgid = c->tgid;
+    event->tid = c->tid;
+    event->call = c->number;
+    event->path_size = 0;
+    for (int i = 0; i < 6; i++)
+        event->arguments[i] = call_argument(regs, i);
+    begun = bpf_map_lookup_elem(&begun_calls, &c->tid);
+    if (begun) {
+        if (begun->number == c->number)
+            event->began_ns = begun->time_ns;
+        bpf_map_delete_elem(&begun_calls, &c->tid);
+    }
+    if (class == CALL_OPENS_PATH0)
+        path = event->arguments[0];
+    else if (class == CALL_OPENS_PATH1)
+        path = event->arguments[1];
+    if (path) {
+        size = bpf_probe_read_user_str(event->path, PATH_MAX, (void *)path);
+        if (size > 0)
+            event->path_size = size;
+    }
+}
+
+static __always_inline bool opens(__u32 class) {
+    return class != CALL_CLOSE && class != CALL_CLOSE_RANGE && class != CALL_USES &&
+           class != CALL_RECVMSG;
+}
+
+static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64 result,
+                                     __u32 class) {
+    __s32 pair[2];
+
+    if (opens(class) && result < 0) {
+        if (trace_calls) {
+            walk_once(c);
+            trace_change(c, -1, CHANGE_FAILED, 0);
+        }
+        return;
+    }
+    switch (class) {
+    case CALL_OPENS_URING:
+        c->target->uring = 1;
+        goto opened;
+    case CALL_OPENS_POSITIVE:
+        if (result == 0)
+            return;
+        goto opened;
+    case CALL_SIGNALFD:
+        if ((__s32)call_argument(regs, 0) != -1)
+            return;
+        goto opened;
+    case CALL_DUPLICATES:
+        if ((__u32)call_argument(regs, 0) == (__u32)result)
+            return;
+        if (trace_calls)
+            walk_once(c);
+        death(c, result, 1);
+        goto opened;
+    case CALL_OPENS:
+    case CALL_OPENS_PATH0:
+    case CALL_OPENS_PATH1:
+    case CALL_FCNTL:
+    case CALL_IOCTL:
+    opened:
+        walk_once(c);
+        birth(c, result);
+        return;
+    case CALL_PAIR0:
+    case CALL_PAIR3:
+        walk_once(c);
+        if (bpf_probe_read_user(pair, sizeof(pair),
+                                (void *)call_argument(regs, class == CALL_PAIR0 ? 0 : 3)))
+            return; /* unmapped by another thread meanwhile: the reconciliation finds them */
+        birth(c, pair[0]);
+        birth(c, pair[1]);
+        return;
+    case CALL_RECVMSG:
+        use(c, call_argument(regs, 0));
+        if (result >= 0)
+            births_of_message(c, call_argument(regs, 1));
+        return;
+    case CALL_CLOSE:
+        if (result == -EBADF)
+            return;
+        if (trace_calls)
+            walk_once(c);
+        death(c, call_argument(regs, 0), 0);
+        return;
+    case CALL_CLOSE_RANGE:
+        if (result == 0)
+            close_range(c, (__u32)call_argument(regs, 0), (__u32)call_argument(regs, 1),
+                        call_argument(regs, 2));
+        return;
+    }
+}
+
+static __always_inline __u32 class_of(struct pt_regs *regs) {
+    __u64 number = call_number(regs);
+    __u32 class;
+
+    if (number >= MAX_SYSCALLS)
+        return CALL_IGNORED;
+    class = syscall_class[number];
+    if (class == CALL_FCNTL) {
+        __u32 command = call_argument(regs, 1);
+
+        if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+            return CALL_IGNORED;
+    }
+    if (class == CALL_IOCTL && (__u32)call_argument(regs, 1) != TIOCGPTPEER)
+        return CALL_IGNORED;
+    return class;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(descriptors_exit, struct pt_regs *regs, long result) {
+    __u32 class = class_of(regs);
+    struct call c = {};
+    __u64 id;
+
+    if (class == CALL_IGNORED)
+        return 0;
+    id = bpf_get_current_pid_tgid();
+    c.tgid = id >> 32;
+    c.target = bpf_map_lookup_elem(&targets, &c.tgid);
+    if (!c.target)
+        return 0;
+    c.task = bpf_get_current_task_btf();
+    if (is_compat(c.task)) {
+        count(COMPAT_CALLS);
+        return 0;
+    }
+    c.now = bpf_ktime_get_ns();
+    if (class == CALL_USES) {
+        use(&c, call_argument(regs, 0));
+        return 0;
+    }
+    c.s = scratch_of(SCRATCH_SYSCALL);
+    if (!c.s)
+        return 0;
+    c.tid = id;
+    c.number = call_number(regs);
+    c.s->walked = 0;
+    c.s->stack_id = 0;
+    c.s->stack_status = STACK_NO_THREAD_STATE;
+    if (trace_calls)
+        trace_begin(&c, regs, result, class);
+    dispatch(&c, regs, result, class);
+    return 0;
+}
+
+/* Only for `trace`, which tells how long a call took. */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(descriptors_enter, struct pt_regs *regs, long number) {
+    __u32 class = class_of(regs), tgid, tid;
+    struct begun begun = {};
+    __u64 id;
+
+    if (class == CALL_IGNORED || class == CALL_USES)
+        return 0;
+    id = bpf_get_current_pid_tgid();
+    tgid = id >> 32;
+    tid = id;
+    if (!bpf_map_lookup_elem(&targets, &tgid))
+        return 0;
+    begun.number = number;
+    begun.time_ns = bpf_ktime_get_ns();
+    if (bpf_map_update_elem(&begun_calls, &tid, &begun, BPF_ANY))
+        count(BEGUN_FULL);
+    return 0;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * The walk of a CPython stack.
+ *
+ * 3.11+ keeps frames in chunks, the innermost at the highest address: one read that ends at the
+ * innermost frame brings many, and the walk goes on inside the copy. A frame that lies elsewhere (a
+ * generator's, another chunk, every frame before 3.11) is read for itself.
+ */
+#pragma once
+
+#include "code.h"
+
+#define WINDOW 4096
+#define SPARE  128
+/* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
+#define BATCH   16
+#define BATCHES (MAX_FRAMES / BATCH + 1)
+
+/* Reads a window in which `frame` is whole. */
+static __always_inline long refill(struct walk *w, __u64 frame) {
+    __u64 size = w->layout.frame_size & (SPARE - 1);
+
+    if (w->layout.contiguous) {
+        w->low = frame + size - WINDOW;
+        w->size = WINDOW;
+        if (!bpf_probe_read_user(w->window, WINDOW, (void *)w->low))
+            return 0;
+        w->low = frame + size - 512;
+        w->size = 512;
+        if (!bpf_probe_read_user(w->window, 512, (void *)w->low))
+            return 0;
+    }
+    w->low = frame;
+    w->size = size;
+    return bpf_probe_read_user(w->window, size, (void *)frame);
+}
+
+/* The innermost frame of the running thread, or 0. */
+static __always_inline __u64 innermost_frame(struct task_struct *task,
+                                             const struct layout *layout) {
+    __u64 state = 0, at, frame = 0;
+
+    if (!layout->ready || read_u64(&state, thread_pointer(task) + layout->slot) || !state)
+        return 0;
+    at = state + layout->frame;
+    if (layout->cframe != ABSENT) {
+        if (read_u64(&at, state + layout->cframe) || !at)
+            return 0;
+        at += layout->frame;
+    }
+    if (read_u64(&frame, at))
+        return 0;
+    return frame;
+}
+
+/*
+ * Walks the next frames; returns 0 while there are more. Global, so that the verifier looks at a
+ * batch once and not at each frame of the deepest stack; its state is in the work space, because
+ * 5.10 refuses pointers as arguments here.
+ */
+__attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
+    struct scratch *s = scratch_of(user);
+    struct walk *w;
+    __u64 frame;
+    __u32 n;
+    int i;
+
+    if (!s)
+        return 1;
+    w = &s->walk;
+    frame = w->frame;
+    n = s->stack.count;
+    for (i = 0; i < BATCH; i++) {
+        __u64 offset = frame - w->low, code, instruction, previous, id;
+        struct code_cached *cached;
+        __u8 *at;
+        __u32 slot;
+
+        if (!frame) {
+            w->status = STACK_COMPLETE;
+            break;
+        }
+        if (offset + w->layout.frame_size > w->size || offset > WINDOW) {
+            if (refill(w, frame)) {
+                w->status = STACK_UNREADABLE;
+                break;
+            }
+            offset = frame - w->low;
+        }
+        if (n >= MAX_FRAMES)
+            break;
+        at = w->window + (offset & (WINDOW - 1));
+        previous = *(__u64 *)(at + (w->layout.previous & (SPARE - 8)));
+        code = *(__u64 *)(at + (w->layout.code & (SPARE - 8)));
+        frame = previous;
+        if (w->layout.owner != ABSENT && at[w->layout.owner & (SPARE - 1)] >= w->layout.shim_owner)
+            continue;
+        if (w->layout.instruction_bytes == 4)
+            instruction = *(__u32 *)(at + (w->layout.instruction & (SPARE - 8)));
+        else
+            instruction = *(__u64 *)(at + (w->layout.instruction & (SPARE - 8))) - code -
+                          w->layout.co_bytecode;
+        slot = cache_slot(code, w->space);
+        cached = bpf_map_lookup_elem(&code_cache, &slot);
+        id = cached ? cached->id : 0;
+        if (!cached || cached->check != cache_check(code, w->space, id))
+            id = learn_code(code, tgid, user);
+        s->stack.frames[n & (MAX_FRAMES - 1)].code = id;
+        s->stack.frames[n & (MAX_FRAMES - 1)].instruction = instruction;
+        n++;
+        w->hash = (w->hash ^ (id ? id : code)) * 0xff51afd7ed558ccdULL;
+        w->hash = (w->hash ^ (w->hash >> 32) ^ instruction) * 0xc4ceb9fe1a85ec53ULL;
+    }
+    s->stack.count = n;
+    w->frame = frame;
+    return i < BATCH;
+}
+
+/*
+ * Walks the stack of the running thread into `s->stack` and returns its id (0: none). What became
+ * of the walk goes to `s->stack_status` and its counter.
+ */
+static __always_inline __u64 walk(struct scratch *s, const struct target *target,
+                                  struct task_struct *task, __u32 tgid, __u32 user) {
+    struct walk *w = &s->walk;
+    int i;
+
+    s->stack.count = 0;
+    w->frame = innermost_frame(task, &target->layout);
+    if (!w->frame) {
+        s->stack_status = STACK_NO_THREAD_STATE;
+        count(WALK_NO_THREAD_STATE);
+        return 0;
+    }
+    w->layout = target->layout;
+    w->space = target->space;
+    w->hash = target->space * 0x9e3779b97f4a7c15ULL;
+    w->low = w->size = 0;
+    w->status = STACK_TRUNCATED;
+    for (i = 0; i < BATCHES; i++)
+        if (walk_some(tgid, user))
+            break;
+    s->stack.truncated = w->status != STACK_COMPLETE;
+    s->stack_status = w->status;
+    count(w->status == STACK_COMPLETE    ? WALK_COMPLETE
+          : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
+                                         : WALK_UNREADABLE);
+    if (!s->stack.count)
+        return 0;
+    return (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63;
+}
+
+static __always_inline long send_stack(struct scratch *s, const struct target *target, __u64 id) {
+    __u64 size = s->stack.count;
+
+    count(STACK_EMITTED);
+    s->stack.header.type = EVENT_STACK;
+    s->stack.header.process = target->process;
+    s->stack.header.time_ns = 0;
+    s->stack.id = id;
+    if (size > MAX_FRAMES)
+        size = MAX_FRAMES;
+    size = __builtin_offsetof(struct event_stack, frames) + size * sizeof(struct frame);
+    if (send(&s->stack, size)) {
+        count(STACK_RING_FULL);
+        return -1;
+    }
+    return 0;
+}
+
+/*
+ * The key of the site for a stack: the stack itself, once its frames are with the agent; the
+ * process's collector of what has no stack, where there is none or no room.
+ */
+static __always_inline __u64 site_of(struct scratch *s, const struct target *target, __u64 stack) {
+    struct site *site, fresh = {};
+
+    if (!stack)
+        return target->process;
+    site = bpf_map_lookup_elem(&sites, &stack);
+    if (!site) {
+        fresh.process = target->process;
+        if (bpf_map_update_elem(&sites, &stack, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
+            count(STACK_EMITTED);
+            count(STACK_SITES_FULL);
+            return target->process;
+        }
+        site = bpf_map_lookup_elem(&sites, &stack);
+    }
+    if (site && !site->sent && !send_stack(s, target, stack))
+        site->sent = 1;
+    return stack;
+}
