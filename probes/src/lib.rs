@@ -4,8 +4,7 @@
 //! share, and the skeleton's `types` module is made from the object's own BTF.
 
 /// The object as clang made it, for loaders other than libbpf.
-pub static OBJECT: &[u8] =
-    libbpf_rs::include_bytes_aligned_as!(u64, concat!(env!("OUT_DIR"), "/pitviper.bpf.o"));
+pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pitviper.bpf.o"));
 
 mod skeleton {
     #![allow(missing_docs, clippy::all, unreachable_pub)]

@@ -83,11 +83,9 @@ struct target {
     __u32 process; /* names this life of the process within a run */
     __u32 space;   /* names its address space: another after exec */
     __u32 follow;
-    __u32 seeded; /* the snapshot of what was open before is in */
+    __u32 seed;   /* what is first seen up to this reconciliation was open before */
     __u32 warned; /* implicit closes whose close(2) has not come yet */
-    __u32 actual; /* descriptors that the last reconciliation saw */
     __u32 uring;
-    __u32 pad;
     struct layout layout;
 };
 

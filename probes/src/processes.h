@@ -42,7 +42,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
         return 0;
     __builtin_memcpy(&copy, target, sizeof(copy));
     copy.process = copy.space = new_number(s);
-    copy.seeded = copy.warned = copy.actual = 0;
+    copy.seed = reconcile_pass + 1;
+    copy.warned = 0;
     key = none.process = copy.process;
     none.sent = 1;
     bpf_map_update_elem(&sites, &key, &none, BPF_ANY);

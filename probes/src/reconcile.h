@@ -23,7 +23,6 @@ int reconcile(struct bpf_iter__task_file *context) {
     target = bpf_map_lookup_elem(&targets, &tgid);
     if (!target)
         return 0;
-    target->actual++;
     key.process = target->process;
     key.fd = context->fd;
     entry = bpf_map_lookup_elem(&descriptors, &key);
@@ -35,7 +34,7 @@ int reconcile(struct bpf_iter__task_file *context) {
     fresh.born_ns = fresh.used_ns = bpf_ktime_get_ns();
     fresh.pass = reconcile_pass;
     fresh.mode = mode_of(file);
-    fresh.origin = target->seeded ? ORIGIN_FOUND : ORIGIN_BEFORE_ATTACH;
+    fresh.origin = reconcile_pass <= target->seed ? ORIGIN_BEFORE_ATTACH : ORIGIN_FOUND;
     bpf_map_update_elem(&descriptors, &key, &fresh, BPF_NOEXIST);
     return 0;
 }

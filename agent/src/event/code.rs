@@ -14,6 +14,8 @@ pub type CodeId = u64;
 pub struct CodeRecord {
     /// The process that it was met in.
     pub process: ProcessId,
+    /// Names the address space that it lives in: another after an exec.
+    pub space: u32,
     /// The id by which [`super::RawFrame`]s name it.
     pub id: CodeId,
     /// Address of the object in the target.

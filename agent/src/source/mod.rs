@@ -1,9 +1,49 @@
 //! Where events come from. One tracer, one folder; nothing past this station knows which.
 
+use std::time::Duration;
+
+use crate::event::{CodeRecord, Event, ProcessId};
+use crate::python::Interpreter;
+
 pub mod ebpf;
 
 mod snapshot;
 
 pub use snapshot::{
-    DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, StackOutcomes, UnclosedCounters,
+    DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, StackOutcomes, TableCheck,
+    UnclosedCounters,
 };
+
+/// A tracer: it watches processes, hands over events and tells what it has aggregated.
+pub trait Source {
+    /// Why it failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Starts to watch a process. What is open already is known when this returns, and the next
+    /// event has its stack.
+    fn watch(&mut self, pid: u32, interpreter: &Interpreter) -> Result<ProcessId, Self::Error>;
+
+    /// Tells that a watched process now runs this interpreter (after an exec), or none that is
+    /// known.
+    fn rewatch(
+        &mut self,
+        process: ProcessId,
+        pid: u32,
+        interpreter: Option<&Interpreter>,
+    ) -> Result<(), Self::Error>;
+
+    /// Drops what is kept of a process that ended.
+    fn forget(&mut self, process: ProcessId) -> Result<(), Self::Error>;
+
+    /// Waits for events for up to `timeout` and hands each to `sink`.
+    fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(Event)) -> Result<(), Self::Error>;
+
+    /// Compares with the system's own tables and tells everything that is aggregated.
+    fn snapshot(&mut self) -> Result<Snapshot, Self::Error>;
+
+    /// Whether a code object is still the one that was recorded.
+    fn is_alive(&self, code: &CodeRecord) -> bool;
+
+    /// Stops all probes; what was aggregated can still be read.
+    fn stop(&mut self);
+}

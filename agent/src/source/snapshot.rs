@@ -20,8 +20,23 @@ pub struct Snapshot {
     pub flows: BTreeMap<&'static str, Flow>,
     /// How the walks of stacks went.
     pub stacks: StackOutcomes,
+    /// How each process's own table compared with the ledger at the last reconciliation.
+    pub tables: Vec<TableCheck>,
     /// Processes that use io_uring: descriptors may come and go without a syscall.
     pub io_uring: Vec<ProcessId>,
+}
+
+/// The kernel's own table of a process, held against the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableCheck {
+    /// The process.
+    pub process: ProcessId,
+    /// Descriptors in the kernel's table.
+    pub actual: u64,
+    /// Descriptors in the ledger.
+    pub tracked: u64,
+    /// Corrections that reconciliations had to make so far: births and closes that no call showed.
+    pub drift: u64,
 }
 
 /// Counters of one stack.

@@ -1,1 +1,213 @@
 //! The eBPF source: the only place that touches the loader.
+//!
+//! The kernel side (`pitviper-probes`) keeps the ledger; this side loads it, tells it which
+//! processes to watch and how their interpreter is laid out, and reads what it has gathered.
+
+mod calls;
+mod counters;
+mod decode;
+mod error;
+mod layout;
+mod load;
+mod reconcile;
+mod tables;
+mod uprobes;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use libbpf_rs::{MapCore, MapFlags, RingBuffer};
+use pitviper_probes::{PitviperSkel, types};
+
+pub use calls::{execve, name as call_name};
+pub use error::EbpfError;
+pub use load::Options;
+
+use crate::event::{CodeRecord, Event, ProcessId, StackId};
+use crate::python::Interpreter;
+use crate::source::{Snapshot, Source};
+
+/// Numbers that the agent gives have these bits set; those that the kernel side gives (to followed
+/// children, to address spaces after an exec) never have all of them.
+const AGENT_NUMBER: u32 = 0xfff;
+
+/// Ids of stacks have the highest bit set; a smaller one is the process itself, which collects
+/// what has no stack.
+fn stack_id(raw: u64) -> StackId {
+    if raw >> 63 == 1 { raw } else { 0 }
+}
+
+/// The loaded probes.
+pub struct Ebpf {
+    skeleton: PitviperSkel<'static>,
+    links: Vec<libbpf_rs::Link>,
+    uprobes: uprobes::Uprobes,
+    ring: RingBuffer<'static>,
+    inbox: Rc<RefCell<Vec<Event>>>,
+    received: BTreeMap<&'static str, u64>,
+    watched: BTreeMap<ProcessId, Watched>,
+    next_number: u32,
+    pass: u32,
+    follow: bool,
+}
+
+/// A process that is watched.
+struct Watched {
+    pid: u32,
+    /// Links of the iterator over its table; `None` once it ended.
+    table: Option<reconcile::Table>,
+    checks: reconcile::Checks,
+}
+
+impl Ebpf {
+    /// Loads the probes into the kernel. Nothing is watched yet.
+    pub fn load(options: &Options) -> Result<Self, EbpfError> {
+        let inbox = Rc::new(RefCell::new(Vec::new()));
+        let (skeleton, ring) = load::load(options, Rc::clone(&inbox))?;
+        let links = load::attach(&skeleton, options)?;
+        Ok(Self {
+            skeleton,
+            links,
+            uprobes: uprobes::Uprobes::default(),
+            ring,
+            inbox,
+            received: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            next_number: 0,
+            pass: 0,
+            follow: options.follow_children,
+        })
+    }
+
+    /// What this kernel and these capabilities do not allow, one sentence each.
+    pub fn missing(&self) -> &[String] {
+        self.uprobes.missing()
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next_number += 1;
+        self.next_number << 12 | AGENT_NUMBER
+    }
+
+    fn arm(&mut self, pid: u32, target: &types::target) -> Result<(), EbpfError> {
+        self.skeleton
+            .maps
+            .targets
+            .update(&pid.to_ne_bytes(), decode::bytes(target), MapFlags::ANY)
+            .map_err(|cause| EbpfError::Map { action: "write", map: "targets", cause })
+    }
+
+    fn target(&self, pid: u32) -> Option<types::target> {
+        let found = self.skeleton.maps.targets.lookup(&pid.to_ne_bytes(), MapFlags::ANY);
+        found.ok().flatten().map(|value| decode::read(&value))
+    }
+
+    /// Takes in what the ring buffer holds.
+    fn drain(&mut self, sink: &mut dyn FnMut(Event)) {
+        for event in self.inbox.borrow_mut().drain(..) {
+            let kind = match &event {
+                Event::Code(_) => "code",
+                Event::Stack(_) => "stack",
+                Event::Descriptor(_) => "descriptor",
+                Event::Process(_) => "process",
+            };
+            *self.received.entry(kind).or_default() += 1;
+            sink(event);
+        }
+    }
+
+    /// Follows a child that the kernel side has entered by itself.
+    pub fn adopt(&mut self, process: ProcessId, pid: u32) -> Result<(), EbpfError> {
+        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
+        let checks = reconcile::Checks::forked();
+        self.watched.insert(process, Watched { pid, table, checks });
+        self.reconcile(false)
+    }
+}
+
+impl Source for Ebpf {
+    type Error = EbpfError;
+
+    fn watch(&mut self, pid: u32, interpreter: &Interpreter) -> Result<ProcessId, EbpfError> {
+        let process = ProcessId(self.number());
+        self.uprobes.attach(&self.skeleton, pid, interpreter, self.follow)?;
+        tables::enter_process(&self.skeleton, process)?;
+        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
+        let checks = reconcile::Checks::default();
+        self.watched.insert(process, Watched { pid, table, checks });
+        let target = types::target {
+            process: process.0,
+            space: process.0,
+            follow: self.follow.into(),
+            seed: self.pass + 1,
+            layout: layout::of(interpreter),
+            ..Default::default()
+        };
+        self.arm(pid, &target)?;
+        self.reconcile(false)?;
+        Ok(process)
+    }
+
+    fn rewatch(
+        &mut self,
+        process: ProcessId,
+        pid: u32,
+        interpreter: Option<&Interpreter>,
+    ) -> Result<(), EbpfError> {
+        let Some(mut target) = self.target(pid).filter(|t| t.process == process.0) else {
+            return Ok(());
+        };
+        if let Some(interpreter) = interpreter {
+            self.uprobes.attach(&self.skeleton, pid, interpreter, self.follow)?;
+            target.layout = layout::of(interpreter);
+            self.arm(pid, &target)?;
+        }
+        self.reconcile(true)
+    }
+
+    fn forget(&mut self, process: ProcessId) -> Result<(), EbpfError> {
+        if let Some(watched) = self.watched.get_mut(&process) {
+            watched.table = None;
+        }
+        tables::forget_descriptors(&self.skeleton, process)
+    }
+
+    fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(Event)) -> Result<(), EbpfError> {
+        match self.ring.poll(timeout) {
+            Err(cause) if cause.kind() != libbpf_rs::ErrorKind::Interrupted => {
+                return Err(EbpfError::Map { action: "read", map: "events", cause });
+            }
+            _ => {}
+        }
+        // What was sent without a wake-up.
+        if let Err(cause) = self.ring.consume() {
+            return Err(EbpfError::Map { action: "read", map: "events", cause });
+        }
+        self.drain(sink);
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, EbpfError> {
+        if !self.links.is_empty() {
+            self.reconcile(false)?;
+        }
+        self.aggregate()
+    }
+
+    fn is_alive(&self, code: &CodeRecord) -> bool {
+        let key =
+            types::code_key { space: code.space, address: code.address, ..Default::default() };
+        let found = self.skeleton.maps.codes.lookup(decode::bytes(&key), MapFlags::ANY);
+        found
+            .ok()
+            .flatten()
+            .is_some_and(|life| decode::read::<types::code_life>(&life).id == code.id)
+    }
+
+    fn stop(&mut self) {
+        self.links.clear();
+        self.uprobes.detach();
+    }
+}

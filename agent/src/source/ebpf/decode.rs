@@ -1,0 +1,172 @@
+//! Bytes of the ring buffer → [`Event`].
+
+use pitviper_probes::types;
+
+use crate::event::{
+    CodeRecord, DescriptorCall, DescriptorChange, Event, ProcessEvent, ProcessEventKind, ProcessId,
+    RawBytes, RawFrame, RawString, StackRecord, StackStatus,
+};
+
+/// A struct of the kernel side: plain integers and arrays of them, made by the skeleton from BTF.
+pub(super) trait Plain: Copy + Default {}
+
+impl Plain for types::event_header {}
+impl Plain for types::event_code {}
+impl Plain for types::event_stack {}
+impl Plain for types::event_descriptor {}
+impl Plain for types::event_process {}
+impl Plain for types::descriptor_key {}
+impl Plain for types::descriptor {}
+impl Plain for types::site {}
+impl Plain for types::warning {}
+impl Plain for types::unclosed_key {}
+impl Plain for types::unclosed {}
+impl Plain for types::target {}
+impl Plain for types::code_key {}
+impl Plain for types::code_life {}
+
+/// Reads a struct; what `bytes` lacks at the end stays zero.
+pub(super) fn read<T: Plain>(bytes: &[u8]) -> T {
+    let mut value = T::default();
+    let size = bytes.len().min(size_of::<T>());
+    // SAFETY: `Plain` types are integers and arrays of them, any bytes are a value; `size` is
+    // within both.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast::<u8>(), size);
+    }
+    value
+}
+
+/// The bytes of a struct, padding included.
+pub(super) fn bytes<T: Plain>(value: &T) -> &[u8] {
+    // SAFETY: `Plain` types are `repr(C)` with their padding spelled out as fields by the
+    // skeleton, so that every byte is initialised.
+    unsafe { std::slice::from_raw_parts((value as *const T).cast(), size_of::<T>()) }
+}
+
+/// Bytes up to the first NUL of a C string.
+pub(super) fn c_string(chars: &[i8]) -> Vec<u8> {
+    chars.iter().take_while(|&&c| c != 0).map(|&c| c as u8).collect()
+}
+
+fn head<T: Copy>(data: &[T], size: usize) -> Vec<T> {
+    data[..size.min(data.len())].to_vec()
+}
+
+fn string(text: &types::text, data: &[u8]) -> RawString {
+    RawString {
+        address: text.address,
+        kind: u8::try_from(text.kind).unwrap_or(0),
+        length: text.length,
+        data: head(data, text.size as usize),
+    }
+}
+
+fn code(event: &types::event_code) -> CodeRecord {
+    CodeRecord {
+        process: ProcessId(event.header.process),
+        space: event.space,
+        id: event.id,
+        address: event.address,
+        first_line: event.first_line,
+        flags: event.flags,
+        first_traceable: event.first_traceable,
+        filename: string(&event.filename, &event.filename_data),
+        name: string(&event.name, &event.name_data),
+        qualname: (event.qualname.address != 0)
+            .then(|| string(&event.qualname, &event.qualname_data)),
+        line_table: RawBytes {
+            address: event.line_table.address,
+            length: event.line_table.length,
+            data: head(&event.line_table_data, event.line_table.size as usize),
+        },
+    }
+}
+
+fn stack(event: &types::event_stack) -> StackRecord {
+    let count = (event.count as usize).min(event.frames.len());
+    StackRecord {
+        process: ProcessId(event.header.process),
+        id: event.id,
+        truncated: event.truncated != 0,
+        frames: event.frames[..count]
+            .iter()
+            .map(|f| RawFrame { code: f.code, instruction: f.instruction })
+            .collect(),
+    }
+}
+
+fn descriptor(event: &types::event_descriptor) -> DescriptorCall {
+    let ended = event.header.time_ns;
+    let path = head(&event.path, event.path_size as usize);
+    DescriptorCall {
+        process: ProcessId(event.header.process),
+        pid: event.tgid,
+        tid: event.tid,
+        time_ns: if event.began_ns == 0 { ended } else { event.began_ns },
+        duration_ns: (event.began_ns != 0).then(|| ended.saturating_sub(event.began_ns)),
+        call: event.call,
+        change: match event.change {
+            0 => DescriptorChange::Opened,
+            1 => DescriptorChange::Closed,
+            _ => DescriptorChange::Failed,
+        },
+        fd: event.fd,
+        mode: event.mode,
+        result: event.result,
+        arguments: event.arguments,
+        path: (!path.is_empty()).then(|| path.into_iter().take_while(|&byte| byte != 0).collect()),
+        stack: super::stack_id(event.stack),
+        stack_status: match event.stack_status {
+            0 => StackStatus::Complete,
+            1 => StackStatus::Truncated,
+            2 => StackStatus::Unreadable,
+            _ => StackStatus::NoThreadState,
+        },
+    }
+}
+
+fn process(event: &types::event_process) -> Option<ProcessEvent> {
+    Some(ProcessEvent {
+        process: ProcessId(event.header.process),
+        pid: event.tgid,
+        time_ns: event.header.time_ns,
+        kind: match event.change {
+            0 => ProcessEventKind::Forked { parent: ProcessId(event.parent) },
+            1 => ProcessEventKind::Executed,
+            2 => ProcessEventKind::Exited,
+            _ => return None,
+        },
+    })
+}
+
+/// Decodes one record; `None` for a type that this version does not know.
+pub(super) fn event(data: &[u8]) -> Option<Event> {
+    use types::event_type as Type;
+    match Type(read::<types::event_header>(data).r#type) {
+        Type::EVENT_CODE => Some(Event::Code(code(&read(data)))),
+        Type::EVENT_STACK => Some(Event::Stack(stack(&read(data)))),
+        Type::EVENT_DESCRIPTOR => Some(Event::Descriptor(descriptor(&read(data)))),
+        Type::EVENT_PROCESS => process(&read(data)).map(Event::Process),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_or_unknown_record_is_no_event() {
+        assert_eq!(event(&[]), None);
+        assert_eq!(event(&[0xff; 16]), None);
+    }
+
+    #[test]
+    fn a_stack_that_claims_more_frames_than_fit_is_cut() {
+        let mut forged = types::event_stack { count: u32::MAX, ..Default::default() };
+        forged.header.r#type = types::event_type::EVENT_STACK.0;
+        let Some(Event::Stack(stack)) = event(bytes(&forged)) else { panic!("a stack") };
+        assert_eq!(stack.frames.len(), forged.frames.len());
+    }
+}

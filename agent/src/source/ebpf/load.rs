@@ -1,0 +1,141 @@
+//! Opening, sizing, loading and attaching the object.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{ErrorKind, Link, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
+use pitviper_probes::{OpenPitviperSkel, PitviperSkel, PitviperSkelBuilder};
+
+use super::{EbpfError, calls, decode};
+use crate::event::Event;
+
+/// How the probes are sized, and what they do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Send each descriptor call as an event.
+    pub trace: bool,
+    /// Watch children of watched processes too.
+    pub follow_children: bool,
+    /// Living descriptors that fit the ledger.
+    pub max_descriptors: u32,
+    /// Distinct stacks that fit.
+    pub max_stacks: u32,
+    /// Size of the ring buffer in bytes; rounded up to a power of two of at least a page.
+    pub ring_bytes: u32,
+}
+
+impl Default for Options {
+    /// Room for the default hard limit of descriptors of sixteen processes, and for more distinct
+    /// stacks than any program seen has.
+    fn default() -> Self {
+        Self {
+            trace: false,
+            follow_children: false,
+            max_descriptors: 65_536,
+            max_stacks: 16_384,
+            ring_bytes: 4 << 20,
+        }
+    }
+}
+
+/// What libbpf said while it loaded: shown when the load fails.
+static LOG: Mutex<String> = Mutex::new(String::new());
+
+/// The end of the log is where the verifier says why.
+const LOG_BYTES: usize = 4096;
+
+fn keep_log(_level: PrintLevel, message: String) {
+    let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    log.push_str(&message);
+    let excess = log.len().saturating_sub(LOG_BYTES);
+    let cut = (excess..log.len()).find(|&i| log.is_char_boundary(i)).unwrap_or(0);
+    log.drain(..cut);
+}
+
+fn load_error(action: &'static str, cause: &libbpf_rs::Error) -> EbpfError {
+    if cause.kind() == ErrorKind::PermissionDenied {
+        return EbpfError::NotPermitted { action };
+    }
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    EbpfError::Load { cause: format!("{cause:#}"), log: (!log.is_empty()).then_some(log) }
+}
+
+fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<(), EbpfError> {
+    let wrong = |cause| load_error("size the probes' maps", &cause);
+    let maps = &mut open.maps;
+    if let Some(rodata) = maps.rodata_data.as_deref_mut() {
+        rodata.syscall_class = calls::classes();
+        rodata.trace_calls = options.trace;
+        // In a trace each call is an event: a wake-up per event would be paid by the target.
+        rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
+    }
+    maps.descriptors.set_max_entries(options.max_descriptors.max(1)).map_err(wrong)?;
+    maps.sites.set_max_entries(options.max_stacks.max(1)).map_err(wrong)?;
+    let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
+    maps.events.set_max_entries(ring).map_err(wrong)?;
+    open.progs.descriptors_enter.set_autoload(options.trace);
+    Ok(())
+}
+
+/// Loads the object and opens its ring buffer, whose events go to `inbox`.
+pub(super) fn load(
+    options: &Options,
+    inbox: Rc<RefCell<Vec<Event>>>,
+) -> Result<(PitviperSkel<'static>, RingBuffer<'static>), EbpfError> {
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return Err(EbpfError::NoBtf);
+    }
+    libbpf_rs::set_print(Some((PrintLevel::Warn, keep_log)));
+    // The skeleton borrows its storage; there is one for the whole run of the program.
+    let storage: &'static mut MaybeUninit<OpenObject> = Box::leak(Box::new(MaybeUninit::uninit()));
+    let mut open = PitviperSkelBuilder::default()
+        .open(storage)
+        .map_err(|cause| load_error("open the probes", &cause))?;
+    configure(&mut open, options)?;
+    let skeleton = open.load().map_err(|cause| load_error("load eBPF programs", &cause))?;
+    let mut builder = RingBufferBuilder::new();
+    builder
+        .add(&skeleton.maps.events, move |data| {
+            if let Some(event) = decode::event(data) {
+                inbox.borrow_mut().push(event);
+            }
+            0
+        })
+        .map_err(|cause| load_error("read the ring buffer", &cause))?;
+    let ring = builder.build().map_err(|cause| load_error("read the ring buffer", &cause))?;
+    Ok((skeleton, ring))
+}
+
+/// Attaches what serves all processes. The exit program comes before the enter program, so that no
+/// begin waits for an end that nobody sees.
+pub(super) fn attach(
+    skeleton: &PitviperSkel<'static>,
+    options: &Options,
+) -> Result<Vec<Link>, EbpfError> {
+    let progs = &skeleton.progs;
+    let mut programs = vec![
+        ("process_exit", &progs.process_exit),
+        ("process_exec", &progs.process_exec),
+        ("process_fork", &progs.process_fork),
+        ("descriptors_exit", &progs.descriptors_exit),
+    ];
+    if options.trace {
+        programs.push(("descriptors_enter", &progs.descriptors_enter));
+    }
+    programs
+        .into_iter()
+        .map(|(program, handle)| {
+            handle.attach().map_err(|cause| {
+                if cause.kind() == ErrorKind::PermissionDenied {
+                    EbpfError::NotPermitted { action: "attach eBPF programs" }
+                } else {
+                    EbpfError::Attach { program, cause }
+                }
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! Reading the kernel side's aggregates into a [`Snapshot`].
+
+use libbpf_rs::{MapCore, MapFlags, MapMut};
+use pitviper_probes::{PitviperSkel, types};
+
+use super::decode::{self, Plain};
+use super::{Ebpf, EbpfError, stack_id};
+use crate::event::ProcessId;
+use crate::source::{
+    DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
+};
+
+/// Entries that one system call brings; more than any bucket of the kernel's hash holds.
+const BATCH: u32 = 4096;
+
+/// A warning whose close has not come after this long will not get one: the close was before it.
+const WARNING_AGE_NS: u64 = 1_000_000_000;
+
+/// Monotonic nanoseconds, the clock of `bpf_ktime_get_ns`.
+pub(super) fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// All entries of a hash map.
+pub(super) fn entries<K: Plain, V: Plain>(
+    map: &MapMut<'_>,
+    name: &'static str,
+) -> Result<Vec<(K, V)>, EbpfError> {
+    let wrong = |cause| EbpfError::Map { action: "read", map: name, cause };
+    let batch = map.lookup_batch(BATCH, MapFlags::ANY, MapFlags::ANY).map_err(wrong)?;
+    Ok(batch.map(|(key, value)| (decode::read(&key), decode::read(&value))).collect())
+}
+
+impl Plain for u64 {}
+impl Plain for u32 {}
+
+/// Enters the collector of what has no stack.
+pub(super) fn enter_process(
+    skeleton: &PitviperSkel<'static>,
+    process: ProcessId,
+) -> Result<(), EbpfError> {
+    let none = types::site { process: process.0, sent: 1, ..Default::default() };
+    skeleton
+        .maps
+        .sites
+        .update(&u64::from(process.0).to_ne_bytes(), decode::bytes(&none), MapFlags::ANY)
+        .map_err(|cause| EbpfError::Map { action: "write", map: "sites", cause })
+}
+
+/// Takes out the descriptors of a process that ended.
+pub(super) fn forget_descriptors(
+    skeleton: &PitviperSkel<'static>,
+    process: ProcessId,
+) -> Result<(), EbpfError> {
+    let map = &skeleton.maps.descriptors;
+    for (key, _) in entries::<types::descriptor_key, types::descriptor>(map, "descriptors")? {
+        if key.process == process.0 {
+            // A failure means that it is gone already.
+            let _ = map.delete(decode::bytes(&key));
+        }
+    }
+    Ok(())
+}
+
+fn origin(raw: u32, forked: bool) -> DescriptorOrigin {
+    match raw {
+        0 => DescriptorOrigin::Traced,
+        1 if forked => DescriptorOrigin::Inherited,
+        1 => DescriptorOrigin::BeforeAttach,
+        2 => DescriptorOrigin::Inherited,
+        _ => DescriptorOrigin::Found,
+    }
+}
+
+impl Ebpf {
+    /// Reads everything that is aggregated.
+    pub(super) fn aggregate(&self) -> Result<Snapshot, EbpfError> {
+        let maps = &self.skeleton.maps;
+        let counters = self.counters()?;
+        let mut snapshot =
+            Snapshot { time_ns: now_ns(), stacks: counters.stacks(), ..Snapshot::default() };
+        let (mut opened, mut closed) = (0, 0);
+        for (key, site) in entries::<u64, types::site>(&maps.sites, "sites")? {
+            opened += site.opened;
+            closed += site.closed;
+            let missed = self
+                .watched
+                .get(&ProcessId(site.process))
+                .map_or(0, |w| w.checks.closed_unseen(key));
+            snapshot.sites.push(SiteCounters {
+                process: ProcessId(site.process),
+                stack: stack_id(key),
+                opened: site.opened,
+                closed: site.closed + missed,
+                first_ns: site.first_ns,
+                last_ns: site.last_ns,
+            });
+        }
+        snapshot.descriptors = self.descriptors()?;
+        snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
+        let unclosed = snapshot.unclosed.iter().map(|pair| pair.count).sum();
+        snapshot.flows = self.flows(&counters, opened, closed, unclosed);
+        for (process, watched) in &self.watched {
+            if let Some(actual) = watched.checks.actual() {
+                let of_process = |d: &&LiveDescriptor| d.process == *process;
+                let tracked = snapshot.descriptors.iter().filter(of_process).count() as u64;
+                let drift = watched.checks.drift();
+                snapshot.tables.push(TableCheck { process: *process, actual, tracked, drift });
+            }
+            if self.target(watched.pid).is_some_and(|t| t.process == process.0 && t.uring != 0) {
+                snapshot.io_uring.push(*process);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn descriptors(&self) -> Result<Vec<LiveDescriptor>, EbpfError> {
+        let map = &self.skeleton.maps.descriptors;
+        let all = entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
+        Ok(all
+            .into_iter()
+            .map(|(key, entry)| {
+                let process = ProcessId(key.process);
+                let forked = self.watched.get(&process).is_some_and(|w| w.checks.is_forked());
+                LiveDescriptor {
+                    process,
+                    fd: key.fd,
+                    stack: stack_id(entry.stack),
+                    call: entry.call,
+                    mode: entry.mode,
+                    born_ns: entry.born_ns,
+                    used_ns: entry.used_ns,
+                    origin: origin(entry.origin, forked),
+                }
+            })
+            .collect())
+    }
+
+    fn unclosed(&self, now_ns: u64) -> Result<Vec<UnclosedCounters>, EbpfError> {
+        let maps = &self.skeleton.maps;
+        let pairs = entries::<types::unclosed_key, types::unclosed>(
+            &maps.unclosed_pairs,
+            "unclosed_pairs",
+        )?;
+        let mut all: Vec<UnclosedCounters> = pairs
+            .into_iter()
+            .map(|(key, pair)| UnclosedCounters {
+                process: ProcessId(key.process),
+                opened_by: stack_id(key.opened_by),
+                dropped_by: stack_id(key.dropped_by),
+                type_name: decode::c_string(&pair.type_name),
+                count: pair.count,
+                lifetime_ns: pair.lifetime_ns,
+                first_ns: pair.first_ns,
+                last_ns: pair.last_ns,
+            })
+            .collect();
+        // Warnings whose close was before them wait for the thread's next warning, or its end.
+        for (_, warning) in entries::<u32, types::warning>(&maps.warnings, "warnings")? {
+            let running = !self.links.is_empty();
+            if running && now_ns.saturating_sub(warning.time_ns) < WARNING_AGE_NS {
+                continue;
+            }
+            all.push(UnclosedCounters {
+                process: ProcessId(warning.process),
+                opened_by: 0,
+                dropped_by: stack_id(warning.dropped_by),
+                type_name: decode::c_string(&warning.type_name),
+                count: 1,
+                lifetime_ns: 0,
+                first_ns: warning.time_ns,
+                last_ns: warning.time_ns,
+            });
+        }
+        Ok(all)
+    }
+}
