@@ -1,6 +1,33 @@
 //! The Python side: which interpreter a process runs, how its memory is laid out, and what a code
 //! object and an instruction mean as file, function and line.
+//!
+//! [`analyse`] finds the interpreter of a process; the kernel side then walks stacks by its
+//! [`Layout`] and copies each code object once; [`CodeTable`] turns both into [`Stack`]s. [`walk`]
+//! and [`read_code`] do the kernel side's work from outside, over any [`ReadMemory`].
 
+mod code;
+mod error;
+mod identify;
+mod interpreter;
+pub mod layout;
+mod lines;
+mod memory;
+mod read_code;
 mod stack;
+mod table;
+mod target;
+mod text;
+mod thread_slot;
+mod version;
+mod walk;
 
+pub use code::{Code, CodeError};
+pub use error::AnalyseError;
+pub use interpreter::{Interpreter, ProbePoint, analyse};
+pub use layout::Layout;
+pub use memory::{ProcessMemory, ReadError, ReadMemory};
+pub use read_code::{complete_from_memory, read_code};
 pub use stack::{Frame, Stack};
+pub use table::CodeTable;
+pub use version::Version;
+pub use walk::{ReferenceFrame, ThreadState, thread_states, walk};

@@ -1,0 +1,246 @@
+//! Which interpreter a process runs, and where the things lie that a tracer needs.
+//!
+//! Everything comes from `/proc`, the ELF file and the process's memory; the process is neither
+//! stopped nor asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::AnalyseError;
+use super::identify;
+use super::layout::Layout;
+use super::memory::{ProcessMemory, ReadMemory};
+use super::target::{
+    Identity, Image, MappedFile, Mapping, identify, machine, open_executable, open_mapped,
+    read_maps,
+};
+use super::thread_slot;
+use super::version::Version;
+use super::walk::{ThreadState, thread_states_of, walk};
+
+/// The target keeps running while it is read, so a list may be torn: how often to try again, and
+/// how long to wait before that.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(5);
+
+const SYMBOLS: [&str; 5] =
+    ["_PyRuntime", "Py_Version", "PyCode_Type", "PyErr_ResourceWarning", "Py_GetVersion"];
+
+/// A CPython interpreter in a running process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Its version.
+    pub version: Version,
+    /// The program that the process runs, as the process's mount namespace names it.
+    pub executable: String,
+    /// The ELF file that holds `_PyRuntime`: the program or a libpython, named likewise.
+    pub image: PathBuf,
+    /// Where the fields of its structs lie.
+    pub layout: Layout,
+    /// Address of `_PyRuntime`.
+    pub runtime: u64,
+    /// Address of `PyCode_Type`, the `ob_type` of every code object.
+    pub code_type: Option<u64>,
+    /// Byte offset from a thread's fs base to the pointer to its `PyThreadState`, which stays
+    /// while the thread has released the interpreter lock.
+    pub thread_slot: i64,
+    /// `PyErr_ResourceWarning`, called when something that should have been closed is collected.
+    pub resource_warning: Option<ProbePoint>,
+    /// `tp_dealloc` of code objects: after it, their address may be taken by another.
+    pub code_dealloc: Option<ProbePoint>,
+}
+
+/// A place in a file at which a uprobe can be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbePoint {
+    /// The file, by a path that this process can open.
+    pub path: PathBuf,
+    /// Offset in the file, in bytes.
+    pub file_offset: u64,
+}
+
+/// Analyses process `pid`. Takes milliseconds; the process keeps running.
+///
+/// # Errors
+///
+/// [`AnalyseError`]; [`AnalyseError::is_temporary`] tells whether to try again.
+pub fn analyse(pid: i32) -> Result<Interpreter, AnalyseError> {
+    let identity = identify(pid)?;
+    for _ in 1..ATTEMPTS {
+        match attempt(pid, &identity) {
+            Err(AnalyseError::Corrupt { .. }) => std::thread::sleep(PAUSE),
+            result => return confirm(pid, &identity, result),
+        }
+    }
+    confirm(pid, &identity, attempt(pid, &identity))
+}
+
+/// Whatever was found out is void if the process has become another meanwhile.
+fn confirm(
+    pid: i32,
+    before: &Identity,
+    result: Result<Interpreter, AnalyseError>,
+) -> Result<Interpreter, AnalyseError> {
+    match identify(pid) {
+        Ok(after) if after == *before => result,
+        Ok(_) | Err(AnalyseError::NoSuchProcess { .. } | AnalyseError::Zombie { .. }) => {
+            Err(AnalyseError::Gone { pid })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
+    let memory = ProcessMemory::new(pid);
+    let located = Located::find(pid, identity, &memory)?;
+    let version = identify::version(&memory, &located.image, located.bias)
+        .map_err(|error| AnalyseError::from_read(pid, error))?;
+    let Some(runtime) = located.address("_PyRuntime") else {
+        // 3.6 and older have none.
+        let version = version.map_or("before 3.7".into(), |v| format!("{}.{}", v.major, v.minor));
+        return Err(AnalyseError::UnsupportedVersion { version });
+    };
+    let version = version.ok_or(AnalyseError::NotReady { pid })?;
+    let layout = Layout::read(version, &memory, runtime)
+        .map_err(|error| AnalyseError::from_layout(pid, error))?;
+    if located.has_musl() {
+        return Err(AnalyseError::UnsupportedBuild { pid, what: "CPython on musl" });
+    }
+    let read = |error| AnalyseError::from_read(pid, error);
+    let states = thread_states_of(&memory, &layout, runtime).map_err(read)?;
+    if states.is_empty() {
+        return Err(AnalyseError::NotReady { pid });
+    }
+    let code_type = located.address("PyCode_Type");
+    let running = check_layout(pid, &memory, &layout, code_type, &states)?;
+    let thread_slot = thread_slot::find(&memory, &layout, runtime, &states).map_err(read)?;
+    let thread_slot = thread_slot.ok_or(if running {
+        let what = "CPython on a C library that keeps thread-specific data in an unknown place";
+        AnalyseError::UnsupportedBuild { pid, what }
+    } else {
+        AnalyseError::NotReady { pid }
+    })?;
+    Ok(Interpreter {
+        version,
+        executable: identity.executable.to_string_lossy().into_owned(),
+        image: located.mapping.path.clone(),
+        layout,
+        runtime,
+        code_type,
+        thread_slot,
+        resource_warning: located
+            .address("PyErr_ResourceWarning")
+            .and_then(|address| located.probe_point(address)),
+        code_dealloc: code_type
+            .and_then(|address| memory.read_u64(address + u64::from(layout.type_dealloc)).ok())
+            .and_then(|address| located.probe_point(address)),
+    })
+}
+
+/// Whether any thread runs Python now; all that do must run code objects, or the layout is not
+/// that of this build.
+fn check_layout(
+    pid: i32,
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    code_type: Option<u64>,
+    states: &[ThreadState],
+) -> Result<bool, AnalyseError> {
+    let mut running = false;
+    for state in states.iter().take(16) {
+        // A running thread's frames change under the walk, so a single failure proves nothing.
+        for frame in walk(memory, layout, state.address, 4).unwrap_or_default() {
+            running = true;
+            let found = memory.read_u64(frame.code + u64::from(layout.object_type));
+            if code_type.is_none() || found.ok() == code_type {
+                return Ok(true);
+            }
+        }
+    }
+    if running {
+        return Err(AnalyseError::Corrupt { pid, what: "its frames have no code objects" });
+    }
+    Ok(false)
+}
+
+/// The ELF file that holds the interpreter, and where it is mapped.
+struct Located {
+    image: Image,
+    bias: u64,
+    mapping: Mapping,
+    path: PathBuf,
+    maps: Vec<Mapping>,
+}
+
+impl Located {
+    fn find(pid: i32, identity: &Identity, memory: &impl ReadMemory) -> Result<Self, AnalyseError> {
+        let io = |error| AnalyseError::from_io(pid, &error);
+        let executable = open_executable(pid).map_err(io)?;
+        machine(&executable.file).map_err(|what| AnalyseError::UnsupportedBuild { pid, what })?;
+        let maps = read_maps(pid).map_err(io)?;
+
+        let mut imports_python = false;
+        let mut unreadable = false;
+        for mapping in candidates(&maps, identity) {
+            let opened = if mapping.path == identity.executable {
+                open_executable(pid)
+            } else {
+                open_mapped(pid, mapping, memory)
+            };
+            let Ok(MappedFile { file, path }) = opened else {
+                unreadable = true;
+                continue;
+            };
+            let Ok(image) = Image::parse(&file, &SYMBOLS) else { continue };
+            imports_python |= image.imports_python;
+            if image.symbol("_PyRuntime").or(image.symbol("Py_GetVersion")).is_some()
+                && let Some(bias) = image.bias(mapping)
+            {
+                return Ok(Self { image, bias, mapping: mapping.clone(), path, maps });
+            }
+        }
+        Err(if unreadable {
+            AnalyseError::Corrupt { pid, what: "the file of its libpython cannot be opened" }
+        } else if imports_python {
+            // The dynamic loader has not come to libpython yet.
+            AnalyseError::NotReady { pid }
+        } else {
+            let executable = identity.executable.to_string_lossy().into_owned();
+            AnalyseError::NotPython { pid, executable }
+        })
+    }
+
+    fn address(&self, symbol: &str) -> Option<u64> {
+        self.image.symbol(symbol).map(|address| address.wrapping_add(self.bias))
+    }
+
+    fn probe_point(&self, address: u64) -> Option<ProbePoint> {
+        let mapping = self.maps.iter().find(|map| (map.start..map.end).contains(&address))?;
+        mapping.same_file(&self.mapping).then(|| ProbePoint {
+            path: self.path.clone(),
+            file_offset: address - mapping.start + mapping.offset,
+        })
+    }
+
+    fn has_musl(&self) -> bool {
+        self.maps.iter().any(|map| {
+            map.path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-musl-"))
+        })
+    }
+}
+
+/// The first mapping of each file that may hold the interpreter: the program, then what is named
+/// like Python.
+fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> {
+    let is_program = |map: &&Mapping| map.path == identity.executable;
+    let named = maps.iter().filter(|map| {
+        map.path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"))
+    });
+    let mut first: Vec<&Mapping> = Vec::new();
+    for mapping in maps.iter().filter(is_program).chain(named) {
+        if mapping.inode != 0 && !first.iter().any(|known| known.same_file(mapping)) {
+            first.push(mapping);
+        }
+    }
+    first
+}

@@ -1,0 +1,150 @@
+//! All code objects that were met, by which stacks are resolved.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::event::{CodeId, CodeRecord, ProcessId, StackRecord};
+
+use super::code::{Code, CodeError};
+use super::stack::{Frame, Stack};
+use super::version::Version;
+
+/// Default bounds: a large application has some ten thousand functions that ever show in a stack.
+const MAX_CODES: usize = 200_000;
+const MAX_BYTES: usize = 256 << 20;
+
+/// Code objects by id, bounded in number and bytes: past a bound the eighth that has gone longest
+/// without being in a stack is dropped, and counted.
+#[derive(Debug)]
+pub struct CodeTable {
+    entries: HashMap<CodeId, Entry>,
+    /// File names, each of which many functions share.
+    files: HashSet<Arc<str>>,
+    max_codes: usize,
+    max_bytes: usize,
+    bytes: usize,
+    clock: AtomicU64,
+    evicted: u64,
+    unknown: Frame,
+}
+
+#[derive(Debug)]
+struct Entry {
+    process: ProcessId,
+    code: Code,
+    used: AtomicU64,
+}
+
+impl Default for CodeTable {
+    fn default() -> Self {
+        Self::with_bounds(MAX_CODES, MAX_BYTES)
+    }
+}
+
+impl CodeTable {
+    /// A table of at most `max_codes` code objects that take about `max_bytes` bytes.
+    pub fn with_bounds(max_codes: usize, max_bytes: usize) -> Self {
+        let unknown = Frame { file: "?".into(), function: "?".into(), qualname: None, line: 0 };
+        Self {
+            entries: HashMap::new(),
+            files: HashSet::new(),
+            max_codes: max_codes.max(1),
+            max_bytes,
+            bytes: 0,
+            clock: AtomicU64::new(0),
+            evicted: 0,
+            unknown,
+        }
+    }
+
+    /// Adds a code object that was copied from an interpreter of `version`.
+    ///
+    /// # Errors
+    ///
+    /// [`CodeError`]; frames of that code then stay unresolved.
+    pub fn insert(&mut self, version: Version, record: CodeRecord) -> Result<(), CodeError> {
+        let mut code = Code::decode(&record, version)?;
+        match self.files.get(&code.file) {
+            Some(file) => code.file = Arc::clone(file),
+            None => {
+                self.bytes += code.file.len();
+                self.files.insert(Arc::clone(&code.file));
+            }
+        }
+        self.remove(record.id);
+        self.bytes += code.cost();
+        let used = AtomicU64::new(self.tick());
+        self.entries.insert(record.id, Entry { process: record.process, code, used });
+        if self.entries.len() > self.max_codes || self.bytes > self.max_bytes {
+            self.evict();
+        }
+        Ok(())
+    }
+
+    /// Resolves a stack. Frames that have not begun are left out, as `sys._getframe` does; frames
+    /// of unknown code stand as `?` and are counted in [`Stack::unresolved`].
+    pub fn resolve(&self, record: &StackRecord) -> Stack {
+        let now = self.tick();
+        let mut stack = Stack { truncated: record.truncated, ..Stack::default() };
+        for raw in &record.frames {
+            let Some(entry) = self.entries.get(&raw.code) else {
+                stack.unresolved += 1;
+                stack.frames.push(self.unknown.clone());
+                continue;
+            };
+            entry.used.store(now, Ordering::Relaxed);
+            stack.frames.extend(entry.code.frame(raw.instruction));
+        }
+        stack
+    }
+
+    /// Drops all code of a process that has ended or become another program.
+    pub fn forget(&mut self, process: ProcessId) {
+        self.entries.retain(|_, entry| entry.process != process);
+        self.settle();
+    }
+
+    /// How many code objects it holds.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many code objects were dropped because a bound was reached.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    fn remove(&mut self, id: CodeId) {
+        if let Some(old) = self.entries.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(old.code.cost());
+        }
+    }
+
+    fn evict(&mut self) {
+        let before = self.entries.len();
+        let mut ages: Vec<u64> =
+            self.entries.values().map(|entry| entry.used.load(Ordering::Relaxed)).collect();
+        let last = (before / 8).min(before.saturating_sub(1));
+        let (_, &mut oldest, _) = ages.select_nth_unstable(last);
+        self.entries.retain(|_, entry| entry.used.load(Ordering::Relaxed) > oldest);
+        self.evicted += (before - self.entries.len()) as u64;
+        self.settle();
+    }
+
+    /// Counts anew what is held after many were dropped.
+    fn settle(&mut self) {
+        self.files.retain(|file| Arc::strong_count(file) > 1);
+        let names: usize = self.files.iter().map(|file| file.len()).sum();
+        self.bytes = names + self.entries.values().map(|entry| entry.code.cost()).sum::<usize>();
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,161 @@
+//! The few facts that are needed of an ELF file: whether it is for x86-64, where its segments go,
+//! and the addresses of a handful of symbols.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use object::elf::{self, FileHeader64, ProgramHeader64, SectionHeader64, Sym64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
+use object::{LittleEndian, ReadCache, ReadRef};
+use thiserror::Error;
+
+use super::maps::Mapping;
+
+/// A symbol table with its names; larger ones (over a million symbols) are left alone.
+const MAX_TABLE: u64 = 128 << 20;
+
+/// Why a file tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("failed to parse the ELF file: {0}")]
+pub(crate) struct ImageError(&'static str);
+
+/// One loadable segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Segment {
+    offset: u64,
+    address: u64,
+    file_size: u64,
+    memory_size: u64,
+    writable: bool,
+}
+
+/// An ELF file's segments and the symbols that were asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Image {
+    segments: Vec<Segment>,
+    defined: Vec<(&'static str, u64)>,
+    /// It calls Python's C API (`Py_…`) in another file.
+    pub(crate) imports_python: bool,
+}
+
+/// What kind of machine code the file holds: `Ok` is 64-bit x86-64.
+///
+/// # Errors
+///
+/// Says what it is instead.
+pub(crate) fn machine(file: &File) -> Result<(), &'static str> {
+    let mut header = [0; 20];
+    file.read_exact_at(&mut header, 0).map_err(|_| "a program that is not an ELF file")?;
+    match (&header[..5], u16::from_le_bytes([header[18], header[19]])) {
+        (b"\x7fELF\x02", machine) if machine == elf::EM_X86_64.0 => Ok(()),
+        (b"\x7fELF\x01", _) => Err("a 32-bit program"),
+        (b"\x7fELF\x02", _) => Err("a program for another processor than x86-64"),
+        _ => Err("a program that is not an ELF file"),
+    }
+}
+
+impl Image {
+    /// Parses `file` and looks up `names`, first in `.dynsym`, then in `.symtab`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a little-endian ELF-64 file or lies about its own structure.
+    pub(crate) fn parse(file: &File, names: &[&'static str]) -> Result<Self, ImageError> {
+        let cache = ReadCache::new(file);
+        let header =
+            FileHeader64::<LittleEndian>::parse(&cache).map_err(|_| ImageError("header"))?;
+        if header.e_ident().data != elf::ELFDATA2LSB {
+            return Err(ImageError("byte order"));
+        }
+        // More headers than these fields can hold are counted in a field of 32 or 64 bits, which
+        // no interpreter needs and a forged file could abuse.
+        if header.e_phnum(LittleEndian) == u16::MAX || header.e_shnum(LittleEndian) == 0 {
+            return Err(ImageError("number of headers"));
+        }
+        let segments = header
+            .program_headers(LittleEndian, &cache)
+            .map_err(|_| ImageError("program headers"))?;
+        let sections = header
+            .section_headers(LittleEndian, &cache)
+            .map_err(|_| ImageError("section headers"))?;
+        let mut image =
+            Self { segments: segments.iter().filter_map(load).collect(), ..Self::default() };
+        for kind in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
+            for section in sections.iter().filter(|section| section.sh_type(LittleEndian) == kind) {
+                image.look_up(section, sections, &cache, names);
+            }
+            if names.iter().all(|name| image.symbol(name).is_some()) {
+                break;
+            }
+        }
+        Ok(image)
+    }
+
+    fn look_up<'data>(
+        &mut self,
+        section: &SectionHeader64<LittleEndian>,
+        sections: &[SectionHeader64<LittleEndian>],
+        data: impl ReadRef<'data>,
+        names: &[&'static str],
+    ) {
+        let link = usize::try_from(section.sh_link(LittleEndian)).ok();
+        let Some(names_section) = link.and_then(|link| sections.get(link)) else { return };
+        let fits = |section: &SectionHeader64<_>| section.sh_size(LittleEndian) <= MAX_TABLE;
+        if !fits(section) || !fits(names_section) {
+            return;
+        }
+        let Ok(symbols) = section.data_as_array::<Sym64<LittleEndian>, _>(LittleEndian, data)
+        else {
+            return;
+        };
+        let Ok(strings) = names_section.data(LittleEndian, data) else { return };
+        for symbol in symbols {
+            let start = symbol.st_name(LittleEndian) as usize;
+            let Some(text) = strings.get(start..) else { continue };
+            if symbol.st_shndx(LittleEndian) == elf::SHN_UNDEF {
+                self.imports_python |= text.starts_with(b"Py_");
+            } else if let Some(name) = names.iter().find(|name| is_name(text, name))
+                && self.symbol(name).is_none()
+            {
+                self.defined.push((name, symbol.st_value(LittleEndian)));
+            }
+        }
+    }
+
+    /// Address of a symbol that was asked for and is defined here, before relocation.
+    pub(crate) fn symbol(&self, name: &str) -> Option<u64> {
+        self.defined.iter().find(|(known, _)| *known == name).map(|(_, address)| *address)
+    }
+
+    /// What to add to an address of the file to get one of the process, given one of its mappings.
+    pub(crate) fn bias(&self, mapping: &Mapping) -> Option<u64> {
+        let segment = self.segments.iter().find(|segment| {
+            let first_page = segment.offset & !0xfff;
+            (first_page..segment.offset.saturating_add(segment.file_size)).contains(&mapping.offset)
+        })?;
+        let address = segment.address.wrapping_sub(segment.offset).wrapping_add(mapping.offset);
+        Some(mapping.start.wrapping_sub(address))
+    }
+
+    /// Ranges of the writable segments, before relocation.
+    pub(crate) fn writable(&self) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
+        self.segments
+            .iter()
+            .filter(|segment| segment.writable)
+            .map(|segment| segment.address..segment.address.saturating_add(segment.memory_size))
+    }
+}
+
+fn load(header: &ProgramHeader64<LittleEndian>) -> Option<Segment> {
+    (header.p_type(LittleEndian) == elf::PT_LOAD).then(|| Segment {
+        offset: header.p_offset(LittleEndian),
+        address: header.p_vaddr(LittleEndian),
+        file_size: header.p_filesz(LittleEndian),
+        memory_size: header.p_memsz(LittleEndian),
+        writable: header.p_flags(LittleEndian).contains(elf::PF_W),
+    })
+}
+
+fn is_name(text: &[u8], name: &str) -> bool {
+    text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+}

@@ -1,0 +1,12 @@
+//! What `/proc` tells about a target before its memory is read: whether it is a process at all,
+//! what is mapped where, and the files behind the mappings.
+
+mod elf;
+mod file;
+mod maps;
+mod status;
+
+pub(super) use elf::{Image, machine};
+pub(super) use file::{MappedFile, open_executable, open_mapped};
+pub(super) use maps::{Mapping, read_maps};
+pub(super) use status::{Identity, identify};
