@@ -1,22 +1,15 @@
-//! Builds the BPF object with clang and generates its typed skeleton.
+//! Builds the BPF objects with clang and generates their typed skeletons.
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libbpf_cargo::SkeletonBuilder;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    let architecture = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
-        "x86_64" => "x86",
-        "aarch64" => "arm64",
-        other => return Err(format!("no probes for {other}: x86_64 and aarch64 have them").into()),
-    };
-    println!("cargo:rerun-if-changed=src");
+fn build(name: &str, architecture: &OsStr, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     SkeletonBuilder::new()
-        .source("src/pitviper.bpf.c")
-        .obj(out.join("pitviper.bpf.o"))
+        .source(format!("src/{name}.bpf.c"))
+        .obj(out.join(format!("{name}.bpf.o")))
         .clang_args([
             OsStr::new("-mcpu=v3"),
             OsStr::new("-Wall"),
@@ -24,8 +17,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             OsStr::new("-Werror"),
             // BPF_PROG of libbpf hands each program a context that few of them use.
             OsStr::new("-Wno-unused-parameter"),
-            OsStr::new(&format!("-D__TARGET_ARCH_{architecture}")),
+            architecture,
         ])
-        .build_and_generate(out.join("pitviper.skel.rs"))?;
+        .build_and_generate(out.join(format!("{name}.skel.rs")))?;
     Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let architecture = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
+        "x86_64" => "-D__TARGET_ARCH_x86",
+        "aarch64" => "-D__TARGET_ARCH_arm64",
+        other => return Err(format!("no probes for {other}: x86_64 and aarch64 have them").into()),
+    };
+    println!("cargo:rerun-if-changed=src");
+    build("pitviper", architecture.as_ref(), &out)?;
+    build("empty", architecture.as_ref(), &out)
 }

@@ -9,5 +9,6 @@ pub mod detect;
 pub mod event;
 pub mod export;
 pub mod ledger;
+pub mod program;
 pub mod python;
 pub mod source;

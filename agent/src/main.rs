@@ -1,3 +1,7 @@
 //! The program `pitviper`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pitviper::program::run()
+}

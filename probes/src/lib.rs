@@ -1,4 +1,4 @@
-//! The kernel side of pitviper: the BPF object and the skeleton generated from it.
+//! The kernel side of pitviper: the BPF objects and the skeletons generated from them.
 //!
 //! The programs are C with CO-RE, in this folder; `pitviper.h` holds every type that both sides
 //! share, and the skeleton's `types` module is made from the object's own BTF.
@@ -12,3 +12,9 @@ mod skeleton {
 }
 
 pub use skeleton::*;
+
+/// Two programs that do nothing, for the benchmark.
+pub mod empty {
+    #![allow(missing_docs, clippy::all, unreachable_pub)]
+    include!(concat!(env!("OUT_DIR"), "/empty.skel.rs"));
+}

@@ -11,6 +11,8 @@
 const volatile __u8 syscall_class[MAX_SYSCALLS] = {};
 const volatile bool trace_calls = false;
 const volatile __u32 ring_wakeup_bytes = 0;
+/* The number of execve, the call by which descriptors end that are to be closed on exec. */
+const volatile __u32 execve_number = 0;
 
 /* The number of the reconciliation that runs. */
 __u32 reconcile_pass = 0;

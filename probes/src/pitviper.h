@@ -37,6 +37,9 @@ enum call_class {
     CALL_IOCTL,          /* opens with TIOCGPTPEER */
     CALL_SIGNALFD,       /* opens if argument 0 is -1, else changes that one */
     CALL_RECVMSG,        /* may bring descriptors (SCM_RIGHTS) */
+    CALL_RECVMMSG,       /* the same, for several messages */
+    CALL_CLONE,          /* opens with CLONE_PIDFD, written where argument 2 points */
+    CALL_CLONE3,         /* the same, by a struct that argument 0 points to */
     CALL_CLOSE,
     CALL_CLOSE_RANGE,
     CALL_USES, /* reads, writes or polls argument 0 */

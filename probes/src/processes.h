@@ -3,6 +3,7 @@
 #pragma once
 
 #include "implicit_close.h"
+#include "syscalls.h"
 
 static __always_inline void send_process(const struct target *target, __u32 tgid, __u32 change,
                                          __u32 parent) {
@@ -56,14 +57,41 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
     return 0;
 }
 
+/* The event of a call that has no registers to take arguments from. */
+static __always_inline void trace_exec(struct call *c) {
+    struct event_descriptor *event = &c->s->call;
+
+    __builtin_memset(event, 0, __builtin_offsetof(struct event_descriptor, path));
+    event->header.type = EVENT_DESCRIPTOR;
+    event->header.process = c->target->process;
+    event->header.time_ns = c->now;
+    event->tgid = c->tgid;
+    event->tid = c->tid;
+    event->call = c->number;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task) {
     __u32 tgid = task->tgid;
     struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    struct call c = {};
 
     if (!target || !s)
         return 0;
+    /* The kernel has closed what was marked close-on-exec. */
+    c.s = s;
+    c.target = target;
+    c.task = task;
+    c.now = bpf_ktime_get_ns();
+    c.tgid = tgid;
+    c.tid = bpf_get_current_pid_tgid();
+    c.number = execve_number;
+    s->stack_id = 0;
+    s->stack_status = STACK_NO_THREAD_STATE;
+    if (trace_calls)
+        trace_exec(&c);
+    close_range(&c, 0, ~0U);
     /* Another program: what was known of its memory is void until the agent has looked. */
     target->layout.ready = 0;
     target->space = new_number(s);

@@ -16,6 +16,10 @@
 /* The kernel's SCM_MAX_FD (include/net/scm.h), and room for the headers between. */
 #define SCM_STEPS           264
 #define CLOSE_RANGE_CLOEXEC 4
+/* sizeof(struct mmsghdr), and the messages that one recvmmsg takes at most (UIO_MAXIOV) */
+#define MMSGHDR      64
+#define MESSAGES_MAX 1024
+#define CLONE_PIDFD  0x1000
 /* Descriptors that one close_range looks at; more is left to the reconciliation. */
 #define CLOSE_RANGE_STEPS (1 << 20)
 
@@ -73,8 +77,11 @@ static __noinline int birth(struct call *c, __u32 fd) {
         entry.mode = mode_of(file);
     stale = bpf_map_lookup_elem(&descriptors, &key);
     /* What the reconciliation saw a moment ago was this birth, if it is not older. */
-    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass))
+    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
         account_close(stale);
+        if (trace_calls)
+            trace_change(c, fd, CHANGE_CLOSED, stale->mode);
+    }
     if (file && bpf_map_update_elem(&descriptors, &key, &entry, BPF_ANY)) {
         count(OPENED_DESCRIPTORS_FULL);
     } else {
@@ -185,6 +192,28 @@ static __always_inline void births_of_message(struct call *c, __u64 message) {
         bpf_loop(SCM_STEPS, birth_of_message, &m, 0);
 }
 
+struct messages {
+    struct call *call;
+    __u64 first;
+};
+
+static long births_of_one_message(__u64 i, void *context) {
+    struct messages *messages = context;
+
+    births_of_message(messages->call, messages->first + i * MMSGHDR);
+    return 0;
+}
+
+/* The pidfd of a new process, where the caller asked for one. */
+static __always_inline void birth_of_pidfd(struct call *c, __u64 flags, __u64 where) {
+    __s32 fd;
+
+    if (!(flags & CLONE_PIDFD) || bpf_probe_read_user(&fd, sizeof(fd), (void *)where) || fd < 0)
+        return;
+    walk_once(c);
+    birth(c, fd);
+}
+
 struct range {
     struct call *call;
     __u32 first;
@@ -200,14 +229,13 @@ static long close_one_of_range(__u64 i, void *context) {
     return 0;
 }
 
-static __always_inline void close_range(struct call *c, __u64 first, __u64 last, __u64 flags) {
+/* Takes out what is known between the two numbers and whose slot is empty. */
+static __always_inline void close_range(struct call *c, __u64 first, __u64 last) {
     struct range range = {.call = c, .first = first};
     struct fdtable *table = c->task->files ? c->task->files->fdt : 0;
     __u32 end = table ? table->max_fds : 0;
     __u32 steps;
 
-    if (flags & CLOSE_RANGE_CLOEXEC)
-        return;
     if (last < end)
         end = last + 1;
     if (first >= end)
@@ -215,9 +243,7 @@ static __always_inline void close_range(struct call *c, __u64 first, __u64 last,
     steps = end - (__u32)first;
     if (steps > CLOSE_RANGE_STEPS)
         steps = CLOSE_RANGE_STEPS;
-    if (trace_calls)
-        walk_once(c);
-    /* Before 5.17 the reconciliation finds what close_range closed. */
+    /* Before 5.17 the reconciliation finds what was closed. */
     if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
         bpf_loop(steps, close_one_of_range, &range, 0);
 }
@@ -259,12 +285,15 @@ static __always_inline void trace_begin(struct call *c, struct pt_regs *regs, __
 
 static __always_inline bool opens(__u32 class) {
     return class != CALL_CLOSE && class != CALL_CLOSE_RANGE && class != CALL_USES &&
-           class != CALL_RECVMSG;
+           class != CALL_RECVMSG && class != CALL_RECVMMSG && class != CALL_CLONE &&
+           class != CALL_CLONE3;
 }
 
 static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64 result,
                                      __u32 class) {
+    struct messages messages = {.call = c};
     __s32 pair[2];
+    __u64 wide[2];
 
     if (opens(class) && result < 0) {
         if (trace_calls) {
@@ -315,17 +344,39 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         if (result >= 0)
             births_of_message(c, call_argument(regs, 1));
         return;
+    case CALL_RECVMMSG:
+        use(c, call_argument(regs, 0));
+        messages.first = call_argument(regs, 1);
+        if (result > 0 &&
+            bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
+            bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, births_of_one_message,
+                     &messages, 0);
+        return;
     case CALL_CLOSE:
-        if (result == -EBADF)
-            return;
         if (trace_calls)
             walk_once(c);
+        if (result == -EBADF) {
+            if (trace_calls)
+                trace_change(c, -1, CHANGE_FAILED, 0);
+            return;
+        }
         death(c, call_argument(regs, 0), 0);
         return;
     case CALL_CLOSE_RANGE:
-        if (result == 0)
-            close_range(c, (__u32)call_argument(regs, 0), (__u32)call_argument(regs, 1),
-                        call_argument(regs, 2));
+        if (result || call_argument(regs, 2) & CLOSE_RANGE_CLOEXEC)
+            return;
+        if (trace_calls)
+            walk_once(c);
+        close_range(c, (__u32)call_argument(regs, 0), (__u32)call_argument(regs, 1));
+        return;
+    case CALL_CLONE:
+        if (result > 0)
+            birth_of_pidfd(c, call_argument(regs, 0), call_argument(regs, 2));
+        return;
+    case CALL_CLONE3:
+        /* struct clone_args: flags, pidfd */
+        if (result > 0 && !bpf_probe_read_user(wide, sizeof(wide), (void *)call_argument(regs, 0)))
+            birth_of_pidfd(c, wide[0], wide[1]);
         return;
     }
 }

@@ -60,3 +60,15 @@ pub struct RawBytes {
     /// The data; shorter than `length` when it was cut.
     pub data: Vec<u8>,
 }
+
+impl CodeRecord {
+    /// Whether a string or the line table is not whole.
+    pub fn is_cut(&self) -> bool {
+        let string =
+            |s: &RawString| (s.data.len() as u64) < s.length.saturating_mul(u64::from(s.kind));
+        string(&self.filename)
+            || string(&self.name)
+            || self.qualname.as_ref().is_some_and(string)
+            || (self.line_table.data.len() as u64) < self.line_table.length
+    }
+}

@@ -29,6 +29,7 @@ pub fn read_code(
     let block = memory.read_bytes(address, code.size.into())?;
     let string = |offset| read_string(memory, layout, block.u64_at(offset));
     Ok(CodeRecord {
+        space: 0,
         process,
         id,
         address,

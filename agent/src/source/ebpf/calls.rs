@@ -13,6 +13,7 @@ const FSOPEN: i64 = 430;
 const FSMOUNT: i64 = 432;
 const FSPICK: i64 = 433;
 const PIDFD_OPEN: i64 = 434;
+const CLONE3: i64 = 435;
 const CLOSE_RANGE: i64 = 436;
 const OPENAT2: i64 = 437;
 const PIDFD_GETFD: i64 = 438;
@@ -70,6 +71,9 @@ const CALLS: &[(i64, &str, Class)] = &[
     (FSPICK, "fspick", Class::CALL_OPENS_PATH1),
     (LANDLOCK_CREATE_RULESET, "landlock_create_ruleset", Class::CALL_OPENS_POSITIVE),
     (libc::SYS_recvmsg, "recvmsg", Class::CALL_RECVMSG),
+    (libc::SYS_recvmmsg, "recvmmsg", Class::CALL_RECVMMSG),
+    (libc::SYS_clone, "clone", Class::CALL_CLONE),
+    (CLONE3, "clone3", Class::CALL_CLONE3),
     (libc::SYS_close, "close", Class::CALL_CLOSE),
     (CLOSE_RANGE, "close_range", Class::CALL_CLOSE_RANGE),
     // An exec makes and ends descriptors without a call of its own; named for the trace only.
@@ -85,7 +89,6 @@ const CALLS: &[(i64, &str, Class)] = &[
     (libc::SYS_recvfrom, "recvfrom", Class::CALL_USES),
     (libc::SYS_sendto, "sendto", Class::CALL_USES),
     (libc::SYS_sendmsg, "sendmsg", Class::CALL_USES),
-    (libc::SYS_recvmmsg, "recvmmsg", Class::CALL_USES),
     (libc::SYS_sendmmsg, "sendmmsg", Class::CALL_USES),
     (libc::SYS_getdents64, "getdents64", Class::CALL_USES),
     (libc::SYS_fsync, "fsync", Class::CALL_USES),
@@ -101,9 +104,9 @@ pub fn name(number: u16) -> Option<&'static str> {
     CALLS.iter().find(|(n, ..)| *n == i64::from(number)).map(|(_, name, _)| *name)
 }
 
-/// Number of `execve`, for descriptors that an exec closed.
-pub fn execve() -> u16 {
-    libc::SYS_execve as u16
+/// Number of `execve`, the call by which descriptors end that are to be closed on exec.
+pub(super) fn execve() -> u32 {
+    libc::SYS_execve as u32
 }
 
 /// What each syscall does, by number, for the kernel side.

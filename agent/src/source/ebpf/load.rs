@@ -69,6 +69,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     let maps = &mut open.maps;
     if let Some(rodata) = maps.rodata_data.as_deref_mut() {
         rodata.syscall_class = calls::classes();
+        rodata.execve_number = calls::execve();
         rodata.trace_calls = options.trace;
         // In a trace each call is an event: a wake-up per event would be paid by the target.
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };

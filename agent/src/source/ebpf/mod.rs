@@ -6,6 +6,7 @@
 mod calls;
 mod counters;
 mod decode;
+mod empty_pair;
 mod error;
 mod layout;
 mod load;
@@ -21,7 +22,8 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapFlags, RingBuffer};
 use pitviper_probes::{PitviperSkel, types};
 
-pub use calls::{execve, name as call_name};
+pub use calls::name as call_name;
+pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
 pub use load::Options;
 

@@ -1,0 +1,245 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::source::ebpf;
+
+/// Names the Python line that leaks descriptors, in a running process.
+///
+/// Attaches to a CPython process (3.8 to 3.13) by eBPF: no restart, no import, no pause.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pitviper",
+    version,
+    after_help = "Examples:\n  \
+        pitviper attach 4711                      watch until Ctrl-C, then sum up\n  \
+        pitviper attach 4711 --duration 1m --json one JSON document after a minute\n  \
+        pitviper trace 4711                       each descriptor call with its line\n  \
+        pitviper record 4711 -o leak.svg          a flame graph of descriptors\n  \
+        pitviper doctor 4711                      what works here, what does not, what to do\n\n\
+        Exit codes: 0 clean, 1 confirmed findings, 2 usage, 3 no permission or unsupported, \
+        4 target gone"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Watch a process and report findings.
+    Attach(AttachOptions),
+    /// Print each descriptor call with its Python line.
+    Trace(TraceOptions),
+    /// Record a flame graph.
+    Record(RecordOptions),
+    /// Say what this kernel, this user and this process allow.
+    Doctor(DoctorOptions),
+    /// For the benchmark of untraced processes: attach a pair of empty probes until standard input
+    /// ends.
+    #[command(hide = true)]
+    BenchEmptyPair,
+}
+
+/// How the probes are sized.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Sizes {
+    /// Living descriptors that fit the ledger; more are counted as dropped
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    max_descriptors: u32,
+    /// Distinct stacks that fit; more are counted as dropped
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    max_stacks: u32,
+    /// Size of the ring buffer, rounded up to a power of two [default: 4 MiB, 32 MiB for trace]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
+    ring_bytes: Option<u32>,
+}
+
+impl Sizes {
+    pub(super) fn options(&self, trace: bool, follow_children: bool) -> ebpf::Options {
+        let default = if trace { 32 << 20 } else { 4 << 20 };
+        ebpf::Options {
+            trace,
+            follow_children,
+            max_descriptors: self.max_descriptors,
+            max_stacks: self.max_stacks,
+            ring_bytes: self.ring_bytes.unwrap_or(default),
+        }
+    }
+}
+
+/// How findings go to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum JsonMode {
+    /// One document when the run ends.
+    Document,
+    /// A finding a line, as it happens.
+    Lines,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    pitviper attach 4711\n  \
+    pitviper attach 4711 --duration 5m --svg graphs/\n  \
+    pitviper attach 4711 --follow-children --json=lines\n  \
+    pitviper attach 4711 --listen 127.0.0.1:9470    then scrape /metrics")]
+pub(super) struct AttachOptions {
+    /// The process to watch
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub(super) pid: u32,
+    /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// Findings as JSON on standard output: one document at the end, or `lines` as they come
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "document")]
+    pub(super) json: Option<JsonMode>,
+    /// Write flame graphs into this directory at the end
+    #[arg(long, value_name = "DIR")]
+    pub(super) svg: Option<PathBuf>,
+    /// Watch children too
+    #[arg(long)]
+    pub(super) follow_children: bool,
+    /// Serve Prometheus metrics here
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<SocketAddr>,
+    /// Allow --listen on an address that other hosts can reach
+    #[arg(long, requires = "listen")]
+    pub(super) listen_public: bool,
+    /// Code below this directory is your own [default: all that is not stdlib or site-packages]
+    #[arg(long, value_name = "DIR")]
+    pub(super) app_root: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) sizes: Sizes,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    pitviper trace 4711\n  \
+    pitviper trace 4711 --stack --duration 10s\n  \
+    pitviper trace 4711 --json | jq .site")]
+pub(super) struct TraceOptions {
+    /// The process to trace
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub(super) pid: u32,
+    /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// One JSON object a line, with the whole stack; the last line sums up
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print the whole stack
+    #[arg(long)]
+    pub(super) stack: bool,
+    /// Trace children too
+    #[arg(long)]
+    pub(super) follow_children: bool,
+    /// Code below this directory is your own [default: all that is not stdlib or site-packages]
+    #[arg(long, value_name = "DIR")]
+    pub(super) app_root: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) sizes: Sizes,
+}
+
+/// What a flame graph is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum What {
+    /// Descriptors.
+    Descriptors,
+}
+
+/// Which descriptors weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Weight {
+    /// Each that was made while recording.
+    Opened,
+    /// Those of them that are still open at the end.
+    Alive,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    pitviper record 4711 -o opened.svg --duration 30s\n  \
+    pitviper record 4711 -o leaked.svg --weight alive\n  \
+    pitviper record 4711 -o stacks.folded           for other flame graph tools")]
+pub(super) struct RecordOptions {
+    /// The process to record
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub(super) pid: u32,
+    /// What the graph is of
+    #[arg(long, value_enum, default_value_t = What::Descriptors)]
+    pub(super) what: What,
+    /// Which descriptors weigh
+    #[arg(long, value_enum, default_value_t = Weight::Opened)]
+    pub(super) weight: Weight,
+    /// The file: .svg, or .folded / .txt for folded stacks
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// Record children too
+    #[arg(long)]
+    pub(super) follow_children: bool,
+    #[command(flatten)]
+    pub(super) sizes: Sizes,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  pitviper doctor\n  pitviper doctor 4711")]
+pub(super) struct DoctorOptions {
+    /// A process to look at too
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub(super) pid: Option<u32>,
+}
+
+/// The longest duration that is taken: a year.
+const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().find(|(_, c)| c.is_ascii_alphabetic()) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let scale = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h, like 90s or 5m")),
+    };
+    let seconds = number
+        .parse::<f64>()
+        .map_err(|_| format!("`{number}` is no number; write 90, 90s, 5m or 1h"))?
+        * scale;
+    if !(seconds > 0.0 && seconds <= LONGEST_SECONDS) {
+        return Err("a duration is more than 0 and at most a year".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("20ms"), Ok(Duration::from_millis(20)));
+        for bad in ["", "s", "-1", "0", "5 parsecs", "nan", "inf", "1e300h"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! One pitviper a process: two would count each other's costs and confuse the person.
+//!
+//! An advisory lock on a file in a directory that only this user can write; the system releases it
+//! however the program ends.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::ProgramError;
+
+/// The lock; released when dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Left behind, it would be an empty file and no lock.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn directory() -> PathBuf {
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        return PathBuf::from("/run/pitviper");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(directory) => PathBuf::from(directory).join("pitviper"),
+        None => PathBuf::from(format!("/tmp/pitviper-{}", user.as_raw())),
+    }
+}
+
+/// Locks a process, or says that another pitviper has.
+pub(super) fn lock(pid: u32) -> Result<Lock, ProgramError> {
+    let directory = directory();
+    let path = directory.join(format!("{pid}.lock"));
+    let wrong = |cause| ProgramError::Lock { path: path.display().to_string(), cause };
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(wrong(error));
+        }
+        _ => {}
+    }
+    let about = std::fs::symlink_metadata(&directory).map_err(wrong)?;
+    if !about.is_dir() || about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(wrong(std::io::Error::other(format!(
+            "{} is not a directory of this user",
+            directory.display()
+        ))));
+    }
+    loop {
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(&path)
+            .map_err(wrong)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(ProgramError::AlreadyWatched { pid });
+            }
+            Err(error) => return Err(wrong(error.into())),
+        }
+        // The one before may have removed the file between the open and the lock.
+        let locked = file.metadata().map_err(wrong)?;
+        if std::fs::metadata(&path).is_ok_and(|now| now.ino() == locked.ino()) {
+            return Ok(Lock { _file: file, path });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_gone() {
+        // A pid that no process can have.
+        let first = lock(u32::MAX).unwrap();
+        assert!(matches!(lock(u32::MAX), Err(ProgramError::AlreadyWatched { .. })));
+        drop(first);
+        drop(lock(u32::MAX).unwrap());
+    }
+}

@@ -1,0 +1,82 @@
+//! The commands: they tie the stations together and talk to the person.
+
+mod arguments;
+mod errno;
+mod error;
+mod lock;
+mod names;
+mod session;
+mod stop;
+mod target;
+mod tmp;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use arguments::Arguments;
+use arguments::Command;
+pub use error::{Exit, ProgramError};
+
+/// Runs the program; its exit code is part of what it promises.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed terminal is no reason to fail differently.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Clean.into() };
+        }
+    };
+    let done = match &arguments.command {
+        Command::Trace(options) => trace::run(options),
+        Command::Record(o) => tmp::run(o),
+        Command::BenchEmptyPair => bench_empty_pair(),
+        _ => Ok(Exit::Usage),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("pitviper: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+/// The runtime for signals and the web: the probes are served by the main thread.
+fn runtime() -> Result<tokio::runtime::Runtime, ProgramError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|cause| ProgramError::Start { what: "the runtime", cause })
+}
+
+/// Says that events come from now on. Scripts wait for this line.
+fn greet(session: &session::Session) {
+    if let Some(root) = session.root() {
+        let python = root.interpreter.as_ref().map_or_else(String::new, |i| i.version.to_string());
+        eprintln!("pitviper: attached to process {} (CPython {python})", root.facts.pid);
+    }
+    for missing in session.source.missing() {
+        eprintln!("pitviper: note: {missing}");
+    }
+}
+
+/// Says on standard error what was lost.
+fn tell_losses(snapshot: &crate::source::Snapshot) {
+    for (kind, flow) in &snapshot.flows {
+        for (cause, count) in &flow.dropped {
+            eprintln!("pitviper: lost {count} events of kind `{kind}`: {cause}");
+        }
+    }
+}
+
+fn bench_empty_pair() -> Result<Exit, ProgramError> {
+    let _pair = crate::source::ebpf::EmptyPair::attach()?;
+    eprintln!("pitviper: attached an empty pair; close standard input to end");
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
+        .map_err(|cause| ProgramError::Output { what: "standard input".into(), cause })?;
+    Ok(Exit::Clean)
+}

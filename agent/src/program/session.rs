@@ -1,0 +1,263 @@
+//! One run over one process and its children: events in, names resolved, lives followed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::lock::{self, Lock};
+use super::names::Names;
+use super::target::{self, Facts};
+use super::{ProgramError, stop::Stop};
+use crate::event::{CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId};
+use crate::python::{
+    self, AnalyseError, CodeTable, Interpreter, ProcessMemory, complete_from_memory,
+};
+use crate::source::Source;
+use crate::source::ebpf::{self, Ebpf, EbpfError};
+
+/// How long an interpreter that is coming up (after an exec) is waited for.
+const START_UP: Duration = Duration::from_secs(10);
+
+/// A process of the run.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) facts: Facts,
+    pub(super) interpreter: Option<Interpreter>,
+    pub(super) parent: Option<ProcessId>,
+    pub(super) alive: bool,
+    /// Its interpreter is still to be found.
+    search: Option<Search>,
+}
+
+/// The search for the interpreter of a process that executed another program: the loader has to
+/// map it first, so that at the beginning there is none to see.
+#[derive(Debug)]
+struct Search {
+    next: Instant,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Search {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { next: now, pause: Duration::from_millis(5), until: now + START_UP }
+    }
+
+    /// Whether it is time for another look.
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// After a look in vain: when to look again, if at all.
+    fn again(&self, now: Instant) -> Option<Self> {
+        let pause = (self.pause * 2).min(Duration::from_secs(1));
+        (now < self.until).then_some(Self { next: now + self.pause, pause, until: self.until })
+    }
+}
+
+/// A run.
+pub(super) struct Session {
+    pub(super) source: Ebpf,
+    pub(super) root: ProcessId,
+    pub(super) members: BTreeMap<ProcessId, Member>,
+    pub(super) names: Names,
+    codes: CodeTable,
+    _lock: Lock,
+}
+
+/// What a caller wants to hear of while events are taken in.
+pub(super) enum News<'a> {
+    /// A descriptor call (trace only).
+    Call(&'a DescriptorCall),
+    /// A process came.
+    Started(ProcessId),
+    /// A process runs another program.
+    Executed(ProcessId),
+    /// A process ended.
+    Ended(ProcessId),
+}
+
+/// Analyses a process, waiting a little for one that is just starting.
+fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
+    let pid = i32::try_from(pid).map_err(|_| AnalyseError::NoSuchProcess { pid: i32::MAX })?;
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        match python::analyse(pid) {
+            Err(error) if error.is_temporary() && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+impl Session {
+    /// Analyses the process first and arms the probes then: its next event has its stack.
+    pub(super) fn attach(pid: u32, options: &ebpf::Options) -> Result<Self, ProgramError> {
+        if !target::in_first_pid_namespace() {
+            return Err(ProgramError::PidNamespace);
+        }
+        let interpreter = analyse(pid)?;
+        let lock = lock::lock(pid)?;
+        let facts = target::facts(pid);
+        let mut source = Ebpf::load(options)?;
+        let root = source.watch(pid, &interpreter)?;
+        // The process may have ended, and its pid may be another's by now.
+        if target::facts(pid).start_time != facts.start_time {
+            return Err(AnalyseError::Gone { pid: pid as i32 }.into());
+        }
+        let member = Member {
+            facts,
+            interpreter: Some(interpreter),
+            parent: None,
+            alive: true,
+            search: None,
+        };
+        Ok(Self {
+            source,
+            root,
+            members: BTreeMap::from([(root, member)]),
+            names: Names::new(options.max_stacks as usize * 2),
+            codes: CodeTable::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The process that was asked for.
+    pub(super) fn root(&self) -> Option<&Member> {
+        self.members.get(&self.root)
+    }
+
+    /// Whether any process of the run still lives.
+    pub(super) fn is_alive(&self) -> bool {
+        self.members.values().any(|member| member.alive)
+    }
+
+    /// Takes in events until it is time to stop, or `until`.
+    pub(super) fn run(
+        &mut self,
+        stop: &Stop,
+        until: Instant,
+        wait: Duration,
+        news: &mut dyn FnMut(&Self, News<'_>),
+    ) -> Result<(), ProgramError> {
+        while !stop.is_due() && self.is_alive() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.take_in(stop.wait(left.min(wait)), news)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what is there, waiting up to `timeout` for the first event.
+    pub(super) fn take_in(
+        &mut self,
+        timeout: Duration,
+        news: &mut dyn FnMut(&Self, News<'_>),
+    ) -> Result<(), ProgramError> {
+        let mut events = Vec::new();
+        self.source.poll(timeout, &mut |event| events.push(event))?;
+        for event in events {
+            match event {
+                Event::Code(record) => self.learn(record),
+                Event::Stack(record) => {
+                    let stack = self.codes.resolve(&record);
+                    self.names.insert(record.id, stack);
+                }
+                Event::Descriptor(call) => news(self, News::Call(&call)),
+                Event::Process(event) => self.live(event, news)?,
+            }
+        }
+        self.look_again()
+    }
+
+    /// A long name or line table was cut by the kernel side; the rest is read from the process,
+    /// and taken only if the object was still the same afterwards.
+    fn learn(&mut self, mut record: CodeRecord) {
+        let Some(member) = self.members.get(&record.process) else { return };
+        let Some(interpreter) = &member.interpreter else { return };
+        if record.is_cut()
+            && let Ok(pid) = i32::try_from(member.facts.pid)
+        {
+            let mut whole = record.clone();
+            let memory = ProcessMemory::new(pid);
+            if complete_from_memory(&mut whole, &memory, &interpreter.layout).is_ok()
+                && self.source.is_alive(&whole)
+            {
+                record = whole;
+            }
+        }
+        // What cannot be decoded stays unknown: its frames are counted as unresolved.
+        let _ = self.codes.insert(interpreter.version, record);
+    }
+
+    fn live(
+        &mut self,
+        event: ProcessEvent,
+        news: &mut dyn FnMut(&Self, News<'_>),
+    ) -> Result<(), ProgramError> {
+        let process = event.process;
+        match event.kind {
+            ProcessEventKind::Forked { parent } => {
+                let Some(from) = self.members.get(&parent) else { return Ok(()) };
+                let member = Member {
+                    facts: target::facts(event.pid),
+                    interpreter: from.interpreter.clone(),
+                    parent: Some(parent),
+                    alive: true,
+                    search: None,
+                };
+                self.members.insert(process, member);
+                // It may have ended already.
+                match self.source.adopt(process, event.pid) {
+                    Ok(()) | Err(EbpfError::Reconcile { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                news(self, News::Started(process));
+            }
+            ProcessEventKind::Executed => {
+                if let Some(member) = self.members.get_mut(&process) {
+                    member.facts = target::facts(event.pid);
+                    member.interpreter = None;
+                    member.search = Some(Search::new());
+                }
+                self.codes.forget(process);
+                self.source.rewatch(process, event.pid, None)?;
+                news(self, News::Executed(process));
+            }
+            ProcessEventKind::Exited => {
+                news(self, News::Ended(process));
+                if let Some(member) = self.members.get_mut(&process) {
+                    member.alive = false;
+                }
+                self.source.forget(process)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the interpreters of processes that executed another program.
+    fn look_again(&mut self) -> Result<(), ProgramError> {
+        let now = Instant::now();
+        for (process, member) in &mut self.members {
+            let Some(search) = member.search.take_if(|s| s.is_due(now)) else { continue };
+            let Ok(pid) = i32::try_from(member.facts.pid) else { continue };
+            if !member.alive {
+                continue;
+            }
+            match python::analyse(pid) {
+                Ok(interpreter) => {
+                    self.source.rewatch(*process, member.facts.pid, Some(&interpreter))?;
+                    member.interpreter = Some(interpreter);
+                }
+                Err(AnalyseError::NotReady { .. } | AnalyseError::NotPython { .. }) => {
+                    member.search = search.again(now);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Facts about a process from /proc, for reports and limits.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// What a report says of a process.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Facts {
+    /// Its pid.
+    pub(super) pid: u32,
+    /// Unix seconds at which it started.
+    pub(super) start_time: f64,
+    /// Its program.
+    pub(super) executable: String,
+    /// Its command line.
+    pub(super) cmdline: Vec<String>,
+    /// Its working directory.
+    pub(super) directory: Option<PathBuf>,
+}
+
+/// Reads what is there; what cannot be read stays empty.
+pub(super) fn facts(pid: u32) -> Facts {
+    let process = i32::try_from(pid).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
+    let executable = fs::read_link(format!("/proc/{pid}/exe"))
+        .map(|path| path.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Facts {
+        pid,
+        start_time: process.as_ref().and_then(start_time).unwrap_or(0.0),
+        executable,
+        cmdline: process.as_ref().and_then(|p| p.cmdline().ok()).unwrap_or_default(),
+        directory: fs::read_link(format!("/proc/{pid}/cwd")).ok(),
+    }
+}
+
+fn start_time(process: &procfs::process::Process) -> Option<f64> {
+    let ticks = process.stat().ok()?.starttime;
+    let boot = procfs::boot_time_secs().ok()?;
+    Some(boot as f64 + ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// The soft limit of open descriptors; `None` when unlimited or unknown.
+pub(super) fn descriptor_limit(pid: u32) -> Option<u64> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    match process.limits().ok()?.max_open_files.soft_limit {
+        procfs::process::LimitValue::Value(limit) => Some(limit),
+        procfs::process::LimitValue::Unlimited => None,
+    }
+}
+
+/// Whether this program sees the pids that the kernel side does: those of the first namespace.
+pub(super) fn in_first_pid_namespace() -> bool {
+    // The kernel gives the first pid namespace this fixed number (include/linux/proc_ns.h).
+    const FIRST: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == FIRST)
+}

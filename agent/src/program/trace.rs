@@ -1,0 +1,192 @@
+//! `pitviper trace`: each descriptor call as it happens, with its Python line.
+
+use std::io::{BufWriter, Write};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::arguments::TraceOptions;
+use super::error::{Exit, ProgramError};
+use super::session::{News, Session};
+use super::stop::Stop;
+use super::{errno, runtime};
+use crate::event::{DescriptorCall, DescriptorChange, StackStatus};
+use crate::export;
+use crate::ledger::{DescriptorKind, Owner, Ownership, StackNames};
+use crate::python::{Frame, Stack};
+use crate::source::Source;
+use crate::source::ebpf::call_name;
+
+/// How often events are looked for: the kernel side wakes the agent only when many wait.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Turns monotonic nanoseconds into Unix time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    offset: f64,
+}
+
+impl Clock {
+    pub(super) fn now() -> Self {
+        let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let monotonic = monotonic.tv_sec as f64 + monotonic.tv_nsec as f64 / 1e9;
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Self { offset: unix - monotonic }
+    }
+
+    pub(super) fn unix(self, monotonic_ns: u64) -> f64 {
+        self.offset + monotonic_ns as f64 / 1e9
+    }
+}
+
+struct Printer<'a> {
+    options: &'a TraceOptions,
+    clock: Clock,
+    ownership: Ownership,
+    out: BufWriter<std::io::StdoutLock<'static>>,
+    /// The reader of standard output has gone.
+    closed: bool,
+}
+
+fn status(status: StackStatus) -> &'static str {
+    match status {
+        StackStatus::Complete => "complete",
+        StackStatus::Truncated => "truncated",
+        StackStatus::Unreadable => "unreadable",
+        StackStatus::NoThreadState => "no_thread_state",
+    }
+}
+
+fn error_of(call: &DescriptorCall) -> Option<String> {
+    (call.result < 0).then(|| {
+        errno::name(-call.result).map_or_else(|| format!("errno {}", -call.result), str::to_owned)
+    })
+}
+
+impl Printer<'_> {
+    fn write(&mut self, line: &str) {
+        let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
+        self.closed |= written.is_err();
+    }
+
+    fn json(&self, call: &DescriptorCall, stack: Option<&Stack>, site: Option<&Frame>) -> Value {
+        let frames: Vec<Value> =
+            stack.map_or_else(Vec::new, |s| s.frames.iter().map(export::json::frame).collect());
+        let origin = stack.and_then(|s| s.frames.first());
+        json!({
+            "time": self.clock.unix(call.time_ns),
+            "monotonic_ns": call.time_ns,
+            "pid": call.pid,
+            "tid": call.tid,
+            "event": match call.change {
+                DescriptorChange::Opened => "open",
+                DescriptorChange::Closed => "close",
+                DescriptorChange::Failed => "fail",
+            },
+            "call": call_name(call.call),
+            "fd": (call.fd >= 0).then_some(call.fd),
+            "kind": (call.fd >= 0).then(|| DescriptorKind::of(call.call, call.mode).name()),
+            "arguments": call.arguments,
+            "result": call.result,
+            "error": error_of(call),
+            "duration_ns": call.duration_ns,
+            "path": call.path.as_deref().map(String::from_utf8_lossy),
+            "site": site.map(export::json::frame),
+            "origin": origin.map(export::json::frame),
+            "stack": frames,
+            "stack_status": status(call.stack_status),
+        })
+    }
+
+    fn text(&self, call: &DescriptorCall, site: Option<&Frame>) -> String {
+        let name = call_name(call.call).unwrap_or("?");
+        let seconds = self.clock.unix(call.time_ns);
+        let day = seconds.rem_euclid(86_400.0);
+        let path = call.path.as_deref().map(|path| {
+            format!("\"{}\"", export::terminal::harmless(&String::from_utf8_lossy(path)))
+        });
+        let what = match (call.change, error_of(call)) {
+            (DescriptorChange::Failed, error) => {
+                format!("{name}({}) = {}", path.unwrap_or_default(), error.unwrap_or_default())
+            }
+            (DescriptorChange::Opened, _) => {
+                let kind = DescriptorKind::of(call.call, call.mode).name();
+                format!("{name}({}) = {} <{kind}>", path.unwrap_or_default(), call.fd)
+            }
+            (DescriptorChange::Closed, _) if name == "close" => format!("close({})", call.fd),
+            (DescriptorChange::Closed, _) => format!("{name} closes {}", call.fd),
+        };
+        let took =
+            call.duration_ns.map_or_else(String::new, |ns| format!(" {:.0}µs", ns as f64 / 1e3));
+        let place = site
+            .map_or_else(|| format!("({})", status(call.stack_status)), export::terminal::place);
+        format!(
+            "{:02}:{:02}:{:09.6} {:>7} {what}{took}  {place}",
+            (day / 3600.0) as u32,
+            (day / 60.0) as u32 % 60,
+            day % 60.0,
+            call.tid,
+        )
+    }
+
+    fn print(&mut self, session: &Session, call: &DescriptorCall) {
+        let stack = session.names.stack(call.stack);
+        let directory =
+            session.members.get(&call.process).and_then(|m| m.facts.directory.as_deref());
+        let site = stack.as_deref().and_then(|s| self.ownership.responsible_frame(s, directory));
+        let site = site.filter(|(_, owner)| *owner > Owner::Unknown).map(|(frame, _)| frame);
+        if self.options.json {
+            let line = self.json(call, stack.as_deref(), site).to_string();
+            self.write(&line);
+            return;
+        }
+        let line = self.text(call, site);
+        self.write(&line);
+        if self.options.stack {
+            for frame in stack.iter().flat_map(|s| &s.frames) {
+                let line = format!("{:24}{}", "", export::terminal::place(frame));
+                self.write(&line);
+            }
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(options: &TraceOptions) -> Result<Exit, ProgramError> {
+    let runtime = runtime()?;
+    let mut stop = Stop::new(&runtime)?;
+    let mut session =
+        Session::attach(options.pid, &options.sizes.options(true, options.follow_children))?;
+    super::greet(&session);
+    stop.after(options.duration);
+    let mut printer = Printer {
+        options,
+        clock: Clock::now(),
+        ownership: Ownership::new(options.app_root.iter().cloned()),
+        out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
+        closed: false,
+    };
+    while !stop.is_due() && session.is_alive() && !printer.closed {
+        let until = Instant::now() + LOOK;
+        session.run(&stop, until, LOOK, &mut |session, news| {
+            if let News::Call(call) = news {
+                printer.print(session, call);
+            }
+        })?;
+        printer.closed |= printer.out.flush().is_err();
+    }
+    session.source.stop();
+    session.take_in(Duration::ZERO, &mut |session, news| {
+        if let News::Call(call) = news {
+            printer.print(session, call);
+        }
+    })?;
+    let snapshot = session.source.snapshot()?;
+    if options.json {
+        let ledger = export::json::ledger_of_snapshot(&snapshot);
+        printer.write(&json!({"event": "summary", "ledger": ledger}).to_string());
+    }
+    let _ = printer.out.flush();
+    super::tell_losses(&snapshot);
+    Ok(Exit::Clean)
+}
