@@ -83,6 +83,8 @@ struct Entry {
     told: Severity,
     /// When a rule last spoke of it; its `last_ns` is when it last happened.
     held_ns: u64,
+    /// It was confirmed, and its descriptors were closed after all.
+    refuted: bool,
 }
 
 /// The findings of a run.
@@ -111,7 +113,7 @@ impl Board {
             } else {
                 news.push(News { change: Change::New, finding: finding.clone() });
                 let told = finding.severity;
-                self.entries.insert(key, Entry { finding, told, held_ns: now_ns });
+                self.entries.insert(key, Entry { finding, told, held_ns: now_ns, refuted: false });
             }
         }
         for key in verdicts.refuted {
@@ -122,7 +124,7 @@ impl Board {
         self.entries.retain(|_, entry| {
             let quiet_ns = now_ns.saturating_sub(entry.held_ns);
             let gone = entry.finding.confidence == Confidence::Suspected
-                && !entry.finding.evidence.contains_key(REFUTED)
+                && !entry.refuted
                 && quiet_ns > self.thresholds.suspicion_ns;
             if gone {
                 news.push(News { change: Change::Withdrawn, finding: entry.finding.clone() });
@@ -161,6 +163,8 @@ impl Entry {
         finding.confidence = finding.confidence.max(known.confidence);
         self.told = self.told.max(finding.severity);
         self.finding = finding;
+        self.refuted &= self.finding.confidence == Confidence::Suspected;
+        self.mark_refuted();
         upgraded.then(|| News { change: Change::Upgraded, finding: self.finding.clone() })
     }
 
@@ -169,9 +173,15 @@ impl Entry {
             return None;
         }
         self.finding.confidence = Confidence::Suspected;
-        self.finding.evidence.insert(REFUTED, Evidence::Count(1));
-        self.finding.summary.push_str(" Most of them were closed later, and closes keep up since.");
+        self.refuted = true;
+        self.mark_refuted();
         Some(News { change: Change::Downgraded, finding: self.finding.clone() })
+    }
+
+    fn mark_refuted(&mut self) {
+        if self.refuted && self.finding.evidence.insert(REFUTED, Evidence::Count(1)).is_none() {
+            self.finding.summary.push_str(" Earlier ones were closed later, and closes kept up.");
+        }
     }
 }
 
@@ -255,6 +265,9 @@ mod tests {
         let kept = &board.findings()[0];
         assert_eq!(kept.confidence, Confidence::Suspected);
         assert!(kept.summary.contains("closed later"));
+        let again = finding(Confidence::Suspected, Severity::Low, 1_001);
+        update(&mut board, &[again], 1_001);
+        assert!(board.findings()[0].summary.contains("closed later"), "it stays said");
     }
 
     /// Exercise the bound.

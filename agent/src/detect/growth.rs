@@ -48,6 +48,14 @@ impl Growth {
             && self.parts[3] >= mean * thresholds.last_part
     }
 
+    /// The growth began at `born_ns`, with nothing before it: that much of the window is empty, and is
+    /// left out of the rate. The mean gap between two is added, since one gap lies before the first.
+    pub(super) fn begun_at(&mut self, born_ns: u64, now_ns: u64) {
+        let span_ns = now_ns.saturating_sub(born_ns);
+        let gap_ns = (span_ns as f64 / self.net.max(1.0)) as u64;
+        self.window_ns = self.window_ns.min(span_ns.saturating_add(gap_ns)).max(1);
+    }
+
     /// Descriptors a minute.
     pub(super) fn per_minute(&self) -> f64 {
         self.net * 60.0 * SECOND_NS as f64 / self.window_ns as f64

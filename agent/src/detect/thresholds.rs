@@ -67,9 +67,14 @@ pub struct FdLeakThresholds {
     /// A use within this time (or within half of the age, if that is more) is recent: 10 s. Pools are
     /// used round-robin, so each of theirs rests for a while.
     pub recent_use_ns: u64,
-    /// Share of the survivors in use from which a leak is in doubt: 0.2. Requests that are still
-    /// running stand at a leaking line too.
-    pub in_use_share: f64,
+    /// Share of the survivors in use up to which they count as abandoned: 0.02.
+    pub abandoned_share: f64,
+    /// Share of the survivors in use up to which growth may be a leak beside other work, once it has
+    /// lasted for `doubtful_span_ns`: 0.2. Requests that are still running stand at a leaking line
+    /// too, and most entries of a cache are cold.
+    pub doubtful_share: f64,
+    /// How long such growth has to last: a minute, longer than most caches take to fill.
+    pub doubtful_span_ns: u64,
     /// How long growth of descriptors in use has to last to be confirmed anyway: 10 minutes. A leaked
     /// connection that a heartbeat still writes to is used, and leaked.
     pub in_use_span_ns: u64,
@@ -79,9 +84,11 @@ pub struct FdLeakThresholds {
     pub high_ns: u64,
     /// Time to the limit below which a leak is medium: a day.
     pub medium_ns: u64,
-    /// Descriptors a minute from which a leak is high whatever the limit: 600.
+    /// Descriptors a minute from which a leak is high whatever the limit: 550, ten a second less the
+    /// jitter of measuring it.
     pub high_per_minute: f64,
-    /// Descriptors a minute from which a leak is medium whatever the limit: 60.
+    /// Descriptors a minute from which a leak is medium whatever the limit: 55, one a second less that
+    /// jitter.
     pub medium_per_minute: f64,
     /// How long closes have to keep up before a finding is taken back: 15 s, the time that it took to
     /// confirm it.
@@ -103,13 +110,15 @@ impl Default for FdLeakThresholds {
             replaced_share: 0.5,
             late_use_ns: 2 * SECOND_NS,
             recent_use_ns: 10 * SECOND_NS,
-            in_use_share: 0.2,
+            abandoned_share: 0.02,
+            doubtful_share: 0.2,
+            doubtful_span_ns: 60 * SECOND_NS,
             in_use_span_ns: 600 * SECOND_NS,
             critical_ns: 600 * SECOND_NS,
             high_ns: 3_600 * SECOND_NS,
             medium_ns: 86_400 * SECOND_NS,
-            high_per_minute: 600.0,
-            medium_per_minute: 60.0,
+            high_per_minute: 550.0,
+            medium_per_minute: 55.0,
             refuted_after_ns: 15 * SECOND_NS,
             refuted_minimum: 8,
         }
@@ -127,10 +136,10 @@ pub struct UnclosedResourceThresholds {
     pub window_ns: u64,
     /// The shortest window that a rate is worked out over: 10 s.
     pub least_window_ns: u64,
-    /// A minute from which it is high: 600. Every one of them leans on the collector to keep the
-    /// process alive.
+    /// A minute from which it is high: 550, ten a second less the jitter of measuring it. Every one of
+    /// them leans on the collector to keep the process alive.
     pub high_per_minute: f64,
-    /// A minute from which it is medium: 60.
+    /// A minute from which it is medium: 55, one a second less that jitter.
     pub medium_per_minute: f64,
 }
 
@@ -140,8 +149,8 @@ impl Default for UnclosedResourceThresholds {
             foreign_count: 5,
             window_ns: 60 * SECOND_NS,
             least_window_ns: 10 * SECOND_NS,
-            high_per_minute: 600.0,
-            medium_per_minute: 60.0,
+            high_per_minute: 550.0,
+            medium_per_minute: 55.0,
         }
     }
 }

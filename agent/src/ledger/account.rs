@@ -189,7 +189,8 @@ mod tests {
                 accepted: false,
             })
             .collect();
-        account.settle(second.saturating_sub(1) * SECOND_NS, second * SECOND_NS);
+        let before_ns = account.history.last().map_or(0, |last| last.time_ns);
+        account.settle(before_ns, second * SECOND_NS);
     }
 
     /// Exercise the fate of the mature: counted once when they get there, once when they go.

@@ -104,13 +104,14 @@ fn installed_path(file: &str) -> Option<Owner> {
     if file.contains("/site-packages/") || file.contains("/dist-packages/") {
         return Some(Owner::Package);
     }
-    let mut parts = file.split('/').peekable();
-    while let Some(part) = parts.next() {
-        let Some(next) = parts.peek() else { break };
-        let library = matches!(part, "lib" | "lib64") && is_versioned(next);
-        if library || is_archive(part) {
+    // A file in one of these directories, not one that has such a name itself.
+    let (directory, _) = file.rsplit_once('/')?;
+    let mut before = "";
+    for part in directory.split('/') {
+        if is_archive(part) || (matches!(before, "lib" | "lib64") && is_versioned(part)) {
             return Some(Owner::Stdlib);
         }
+        before = part;
     }
     None
 }

@@ -63,6 +63,7 @@ pub(super) fn judge(
             0 => {}
             lost => doubts.push(Doubt::Lost(lost)),
         }
+        let growth = case.trimmed();
         let confirmed = best.as_ref().is_some_and(|best| best.doubts.is_empty());
         if doubts.is_empty() || !confirmed {
             best = Some(Judgement { growth, doubts });
@@ -108,7 +109,13 @@ impl Case<'_> {
         if span_ns < thresholds.confirmed_span_ns {
             doubts.push(Doubt::Young);
         }
-        if span_ns < thresholds.in_use_span_ns && self.is_in_use(survivors) {
+        let used = self.share_in_use(survivors);
+        let least_ns = match used {
+            share if share <= thresholds.abandoned_share => 0,
+            share if share <= thresholds.doubtful_share => thresholds.doubtful_span_ns,
+            _ => thresholds.in_use_span_ns,
+        };
+        if span_ns < least_ns {
             doubts.push(Doubt::InUse);
         }
         let late = self.account.matured_closed as f64
@@ -129,6 +136,16 @@ impl Case<'_> {
             doubts.push(Doubt::Mixed);
         }
         Some(doubts)
+    }
+
+    /// The growth without the empty time before its first descriptor.
+    fn trimmed(&self) -> Growth {
+        let mut growth = self.growth;
+        let empty = self.account.history().at(growth.since_ns).is_some_and(|then| then.alive < 1.0);
+        if let Some(first) = self.survivors().first().filter(|_| empty) {
+            growth.begun_at(first.born_ns, self.now_ns);
+        }
+        growth
     }
 
     /// Descriptors that were born in the window and are open, the oldest first.
@@ -163,10 +180,10 @@ impl Case<'_> {
         }
     }
 
-    fn is_in_use(&self, survivors: &[Living]) -> bool {
+    /// Share of the mature survivors that somebody came back to, and not long ago.
+    fn share_in_use(&self, survivors: &[Living]) -> f64 {
         let thresholds = self.thresholds;
-        let mut mature = 0usize;
-        let mut used = 0usize;
+        let (mut mature, mut used) = (0u32, 0u32);
         for living in survivors {
             let age_ns = self.now_ns.saturating_sub(living.born_ns);
             if age_ns < MATURE_NS {
@@ -179,6 +196,6 @@ impl Case<'_> {
                 used += 1;
             }
         }
-        used as f64 > mature as f64 * thresholds.in_use_share
+        f64::from(used) / f64::from(mature.max(1))
     }
 }

@@ -177,7 +177,7 @@ fn sentence(doubt: Doubt) -> String {
     match doubt {
         Doubt::Young => "A pool that fills could still look like this.".to_owned(),
         Doubt::InUse => {
-            "Many of them are in use: they may be a pool or a cache that grows.".to_owned()
+            "Some of them are still in use: they may be a pool or a cache that grows.".to_owned()
         }
         Doubt::ClosedLate { age_ns } => format!(
             "Others from this line were closed at an age of about {}, so these may be too.",

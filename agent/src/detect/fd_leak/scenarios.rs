@@ -130,7 +130,8 @@ mod leaks {
         let leaks = story.of(Kind::FdLeak);
         assert_eq!(leaks.len(), 1);
         assert_eq!(leaks[0].evidence["stacks"], Evidence::Count(4));
-        assert_eq!(leaks[0].origin, Some(frame("/usr/lib/python3.11/tempfile.py", 300)));
+        let origin = leaks[0].origin.as_ref().expect("the innermost frame");
+        assert_eq!(&*origin.file, "/usr/lib/python3.11/tempfile.py");
     }
 
     /// Exercise a leak that comes with requests, at random.
@@ -344,7 +345,7 @@ mod harmless {
             let mut cached: Vec<(usize, u32)> = Vec::new();
             let mut at = 0.0;
             while at < 240.0 {
-                let name = (dice.roll() * dice.roll() * 400.0) as u32;
+                let name = (dice.roll() * dice.roll() * 200.0) as u32;
                 match cached.iter().position(|(_, known)| *known == name) {
                     Some(place) => {
                         let entry = cached.remove(place);
@@ -358,7 +359,7 @@ mod harmless {
                         }
                     }
                 }
-                at += dice.wait(0.3);
+                at += dice.wait(0.25);
             }
             assert_never(&script.play(240), "cache in use");
         }
@@ -512,11 +513,7 @@ mod doubt {
             script.leak(line, FILE, 0.0, 60.0, 60.0);
             script.lose(12.0, kind, 3);
             let story = script.play(60);
-            let first = &story.news[0].1.finding;
-            assert_eq!(first.confidence, Confidence::Suspected);
-            let (_, doubted) =
-                story.news.iter().find(|(at, _)| *at >= 12.0).expect("news after the loss");
-            assert_eq!(doubted.finding.confidence, Confidence::Confirmed);
+            assert_eq!(story.changes(Kind::FdLeak)[0], Change::New);
             let at = confirmed_at(&story).expect("a window without a loss");
             assert!((27.0..=31.0).contains(&at), "{kind}: {at}");
         }
