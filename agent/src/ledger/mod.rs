@@ -1,1 +1,199 @@
-//! What is known: sites, open descriptors, their windows. No I/O; time is an argument; bounded.
+//! What is known: processes, open descriptors, and the lines that hold them, over time.
+//!
+//! Once a second [`Ledger::observe`] takes what a source has aggregated and books each descriptor on
+//! an [`Account`]: a pair of a responsible line and a kind of descriptor. An account remembers how it
+//! moved ([`History`]) and how old and how idle its open descriptors are; the rules read nothing
+//! else. No I/O; time is an argument; everything is bounded by [`Limits`], and what does not fit is
+//! counted in [`Overflow`].
+
+mod account;
+mod history;
+mod kind;
+mod limits;
+mod loss;
+mod observe;
+mod process;
+mod site;
+mod stacks;
+mod totals;
+mod unclosed;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub use account::{Account, Living, MATURE_NS};
+pub use history::{History, SECOND_NS, Sample};
+pub use kind::{DescriptorKind, is_accepted};
+pub use limits::{Limits, Overflow};
+pub use loss::Losses;
+pub use process::{KindTotals, Process, ProcessInfo};
+pub use site::{Owner, Ownership};
+pub use stacks::StackNames;
+pub use totals::{DescriptorTotals, Totals};
+pub use unclosed::{UnclosedAccount, UnclosedKey};
+
+use crate::event::{ProcessId, StackId};
+use crate::python::{Frame, Stack};
+use crate::source::{Flow, StackOutcomes};
+use stacks::{AccountId, StackBook};
+
+type AccountKey = (ProcessId, Option<Frame>, DescriptorKind, bool);
+
+/// One stack and what it holds, for flame graphs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackTotals {
+    /// The stack; `None` when its frames never came.
+    pub stack: Option<Arc<Stack>>,
+    /// What it was last seen to make; `None` when it closed everything before anybody looked.
+    pub kind: Option<DescriptorKind>,
+    /// Descriptors it opened.
+    pub opened: u64,
+    /// Of those, closed.
+    pub closed: u64,
+    /// Of those, open now.
+    pub alive: u64,
+}
+
+/// What is known. See the module for what it holds.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    limits: Limits,
+    ownership: Ownership,
+    overflow: Overflow,
+    first_ns: Option<u64>,
+    time_ns: u64,
+    processes: BTreeMap<ProcessId, Process>,
+    accounts: BTreeMap<AccountId, Account>,
+    account_ids: HashMap<AccountKey, AccountId>,
+    next_account: AccountId,
+    stacks: StackBook,
+    unclosed: BTreeMap<UnclosedKey, UnclosedAccount>,
+    losses: Losses,
+    flows: BTreeMap<&'static str, Flow>,
+    outcomes: StackOutcomes,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Sets what counts as the user's own code. Stacks that are already booked stay where they are,
+    /// so call it first.
+    pub fn set_ownership(&mut self, ownership: Ownership) {
+        self.ownership = ownership;
+    }
+
+    /// A process is traced from now on (again, when it runs another program in place).
+    pub fn process_started(&mut self, id: ProcessId, info: ProcessInfo) {
+        if self.admit(id)
+            && let Some(process) = self.processes.get_mut(&id)
+        {
+            process.info = info;
+            process.ended_ns = None;
+        }
+    }
+
+    /// A process has ended: what it held is gone, what is known of it stays until room is needed.
+    pub fn process_ended(&mut self, id: ProcessId, now_ns: u64) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.ended_ns = Some(now_ns);
+            process.forget_open();
+        }
+        self.accounts.retain(|_, account| account.process != id);
+        self.account_ids.retain(|key, _| key.0 != id);
+        for entry in self.stacks.entries.iter_mut().filter(|(key, _)| key.0 == id) {
+            entry.1.alive = 0;
+            entry.1.accounts.clear();
+        }
+    }
+
+    /// The soft limit on descriptors, which a process may change while it runs; `None` when it has
+    /// none.
+    pub fn set_descriptor_limit(&mut self, id: ProcessId, limit: Option<u64>) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.info.descriptor_limit = limit;
+        }
+    }
+
+    /// How many descriptors `/proc/PID/fd` lists.
+    pub fn set_actual(&mut self, id: ProcessId, actual: u64) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.actual = Some(actual);
+        }
+    }
+
+    /// Monotonic nanoseconds of the first observation.
+    pub fn first_ns(&self) -> Option<u64> {
+        self.first_ns
+    }
+
+    /// Monotonic nanoseconds of the newest observation.
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    /// Every process, with those that ended.
+    pub fn processes(&self) -> impl Iterator<Item = (ProcessId, &Process)> {
+        self.processes.iter().map(|(id, process)| (*id, process))
+    }
+
+    /// One process.
+    pub fn process(&self, id: ProcessId) -> Option<&Process> {
+        self.processes.get(&id)
+    }
+
+    /// Every account.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// Implicit closes by line and type.
+    pub fn unclosed(&self) -> impl Iterator<Item = (&UnclosedKey, &UnclosedAccount)> {
+        self.unclosed.iter()
+    }
+
+    /// The frames of a stack, where they are known.
+    pub fn stack(&self, process: ProcessId, id: StackId) -> Option<&Arc<Stack>> {
+        self.stacks.entries.get(&(process, id))?.stack.as_ref()
+    }
+
+    /// Every stack of a process that made descriptors.
+    pub fn stacks(&self, process: ProcessId) -> impl Iterator<Item = StackTotals> {
+        let entries = self.stacks.entries.iter().filter(move |(key, _)| key.0 == process);
+        entries.filter(|(_, entry)| entry.opened > 0 || entry.alive > 0).map(|(_, entry)| {
+            StackTotals {
+                stack: entry.stack.clone(),
+                kind: entry.kind,
+                opened: entry.opened,
+                closed: entry.closed,
+                alive: u64::from(entry.alive),
+            }
+        })
+    }
+
+    /// Events that were lost.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// What did not fit.
+    pub fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// The sums for a report about `process`.
+    pub fn totals(&self, process: ProcessId) -> Totals {
+        let known = self.processes.get(&process);
+        Totals {
+            flows: self.flows.clone(),
+            stacks: self.outcomes,
+            descriptors: DescriptorTotals {
+                tracked: known.map_or(0, Process::open),
+                actual: known.and_then(|known| known.actual),
+                before_attach: known.map_or(0, Process::before_attach),
+            },
+        }
+    }
+}

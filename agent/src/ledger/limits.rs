@@ -1,0 +1,49 @@
+//! How much the ledger may hold. A target decides how many lines, processes and types there are, so
+//! each of its maps has a bound, and what does not fit is counted.
+
+/// Bounds of the ledger's maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Processes known at once; the ended ones leave first. 1,024 is more Python processes than one
+    /// host runs, and a process costs a few kB.
+    pub processes: usize,
+    /// Accounts (pairs of a line and a kind of descriptor) over all processes. An account costs up
+    /// to 14 kB of history: 2,048 of them stay under 30 MB.
+    pub accounts: usize,
+    /// Stacks remembered with the line that is responsible for them; about 100 bytes each.
+    pub stacks: usize,
+    /// Pairs of a line and a type that the collector closed.
+    pub unclosed: usize,
+    /// Observations that a stack may stay without frames before its descriptors are booked on
+    /// "no line". The frames travel by another channel than the counters and may come later; three
+    /// observations are three seconds.
+    pub unresolved_observations: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            processes: 1_024,
+            accounts: 2_048,
+            stacks: 65_536,
+            unclosed: 2_048,
+            unresolved_observations: 3,
+        }
+    }
+}
+
+/// What did not fit into [`Limits`], counted in records: a descriptor or a counter, anew with each
+/// observation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overflow {
+    /// Records of processes that were not taken in.
+    pub processes: u64,
+    /// Records that were booked on a `~other` account because there were too many lines.
+    pub accounts: u64,
+    /// Records that were booked on a `~other` account because there were too many stacks.
+    pub stacks: u64,
+    /// Records of implicit closes that were left out.
+    pub unclosed: u64,
+    /// Snapshots that were not newer than the one before.
+    pub stale_snapshots: u64,
+}
