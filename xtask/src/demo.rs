@@ -139,7 +139,8 @@ fn fetch(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
         .with_context(|| format!("failed to connect to {address}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).with_context(|| format!("failed to ask for {path}"))?;
     let mut response = String::new();
     stream.read_to_string(&mut response).with_context(|| format!("failed to read {path}"))?;
     let (head, body) = response.split_once("\r\n\r\n").context("the response has no body")?;
@@ -213,8 +214,12 @@ mod tests {
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let (mut peer, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            let _ = peer.read(&mut request).unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                peer.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
             peer.write_all(response.as_bytes()).unwrap();
         });
         address

@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Leave out the unit tests
     #[arg(long, conflicts_with = "unit")]
     end_to_end: bool,
-    /// Also fetch the interpreters of other Debian releases where pyenv has enough
+    /// Also run the interpreters of all other Debian releases, where pyenv has enough
     #[arg(long)]
     all_roots: bool,
     /// Run only the end-to-end tests whose name contains this
@@ -68,6 +68,7 @@ fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> 
     let tests = cargo::executables(&["test", "--package", "pitviper-tests", "--no-run"])?;
 
     let pythons = interpreters::describe(&interpreters);
+    let before = tally.passed + tally.failed;
     for test in tests {
         let variables: [(&str, &OsStr); 3] = [
             ("PITVIPER_BIN", program.as_os_str()),
@@ -80,15 +81,20 @@ fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> 
         eprintln!("     Running {}", test.display());
         tally.run(&mut command)?;
     }
+    if tally.passed + tally.failed == before {
+        bail!("no end-to-end test ran");
+    }
     Ok(interpreters)
 }
 
 fn choose_interpreters(options: &Options) -> Result<Vec<Interpreter>> {
     let mut interpreters = interpreters::discover()?;
-    if options.all_roots || interpreters::minors(&interpreters) < ENOUGH_MINORS {
+    if options.all_roots {
+        interpreters.extend(roots::complete(&[])?);
+    } else if interpreters::minors(&interpreters) < ENOUGH_MINORS {
         interpreters.extend(roots::complete(&interpreters)?);
-        interpreters.sort_by_key(|each| each.version);
     }
+    interpreters.sort_by_key(|each| each.version);
     println!("Interpreters:");
     for each in &interpreters {
         println!("  {:<18} {}", each.label(), each.program.display());

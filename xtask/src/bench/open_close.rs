@@ -18,7 +18,7 @@ use crate::privilege::Privilege;
 use crate::workspace;
 
 /// About half a second alone; some seconds under strace.
-const ITERATIONS: u64 = 50_000;
+const ITERATIONS: u64 = 100_000;
 
 /// A way to run the loop, besides alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
