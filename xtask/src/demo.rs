@@ -17,12 +17,17 @@ use crate::process::{Background, Lines};
 use crate::setup::{self, Set};
 use crate::{cargo, interpreters, interrupt, workspace};
 
+const SERVICE: &str = "tests/workloads/demo/report_service.py";
+
 /// pitviper's exit code when it found something.
 const FINDINGS: i32 = 1;
 const NOT_PERMITTED: i32 = 3;
 
 /// How long a program gets to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an interrupted pitviper gets to sum up.
+const SUMMARY: Duration = Duration::from_secs(5);
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -66,11 +71,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let metrics = metrics.recv().context("the metrics were not fetched")?;
     show_metrics(&metrics?);
     show_pictures(&pictures)?;
-    println!("The lines that pitviper named are those marked in {SERVICE}.");
+    println!("The lines that leak on purpose in {SERVICE}, to compare:");
+    let source = workspace::root().join(SERVICE);
+    let source = fs::read_to_string(&source)
+        .with_context(|| format!("failed to read {}", source.display()))?;
+    for (number, line) in planted(&source) {
+        println!("  {number:>3}  {line}");
+    }
     Ok(())
 }
 
-const SERVICE: &str = "tests/workloads/demo/report_service.py";
+/// The lines that the service's own comments mark as leaking, by number.
+fn planted(source: &str) -> Vec<(usize, &str)> {
+    let marked = source.lines().enumerate().filter(|(_, line)| line.contains("# leaks:"));
+    marked.map(|(index, line)| (index + 1, line.trim())).collect()
+}
 
 /// The leaking service. It also ends when this process ends in any way, because that
 /// closes its standard input.
@@ -109,9 +124,10 @@ fn watch(attach: &mut Command, seconds: u64) -> Result<Option<i32>> {
     let mut status = pitviper.wait(limit, interrupt::happened)?;
     if status.is_none() && interrupt::happened() {
         // Ctrl-C went to it too: let it write its summary.
-        status = pitviper.wait(PATIENCE, || false)?;
+        status = pitviper.wait(SUMMARY, || false)?;
     }
     let Some(status) = status else {
+        interrupt::check()?;
         bail!("pitviper did not end within {} s of its time", PATIENCE.as_secs());
     };
     Ok(status.code())
@@ -247,6 +263,17 @@ mod tests {
             ["pitviper_findings{kind=\"fd-leak\"} 1", "pitviper_opens_total 3"]
         );
         assert_eq!(telling(body, 1).len(), 1);
+    }
+
+    #[test]
+    fn the_service_marks_its_three_leaks() {
+        let source = fs::read_to_string(workspace::root().join(SERVICE)).unwrap();
+        let calls = ["json.load(open(", "open(path", "create_connection("];
+        let planted = planted(&source);
+        assert_eq!(planted.len(), calls.len());
+        for ((_, line), call) in planted.iter().zip(calls) {
+            assert!(line.contains(call), "{line}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ a mail relay. Three things go wrong, each on a line of its own, none of them fat
 * the connection to the relay is never closed;
 * the settings file is closed only when the garbage collector finds it.
 
-The lines that do it right (`log_request`) are there to show that they are not accused.
+`log_request` does it right, to show that it is not accused.
 The service ends when its standard input does.
 """
 
@@ -50,7 +50,7 @@ class ReportService:
         self.log_request(number)
 
     def load_settings(self):
-        return json.load(open(os.path.join(self.folder, "settings.json")))  # never closed
+        return json.load(open(os.path.join(self.folder, "settings.json")))  # leaks: closed by chance
 
     def render(self, number, title):
         report = self.open_report(number)
@@ -61,10 +61,10 @@ class ReportService:
 
     def open_report(self, number):
         path = os.path.join(self.folder, "report-%d.txt" % number)
-        return open(path, "w")  # kept for ever by render()
+        return open(path, "w")  # leaks: render() keeps it
 
     def deliver(self, report):
-        relay = socket.create_connection(self.relay_address)  # never closed
+        relay = socket.create_connection(self.relay_address)  # leaks: never closed
         relay.sendall(report.encode() + b"\n")
         self.deliveries.append(relay)
 

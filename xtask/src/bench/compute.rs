@@ -12,7 +12,7 @@ use super::subject::{Subject, measure};
 use crate::{cargo, workspace};
 
 /// About half a second.
-const ITERATIONS: u64 = 5_000_000;
+const ITERATIONS: u64 = 2_000_000;
 
 pub(super) fn run(options: &Options) -> Result<Report> {
     let python = options.interpreter()?;

@@ -28,7 +28,7 @@ pub(super) fn interleave(rounds: usize, mut cases: Vec<Case<'_>>) -> Result<Vec<
             let index = (round + position) % cases.len();
             let case = &mut cases[index];
             let value = (case.run)().with_context(|| format!("case `{}`", case.name))?;
-            eprintln!("round {}/{rounds}  {:<24}{value:>12.1} ns", round + 1, case.name);
+            eprintln!("round {}/{rounds}  {:<28}{value:>12.1} ns", round + 1, case.name);
             series[index].nanoseconds[round] = value;
         }
     }
