@@ -117,17 +117,22 @@ fn bootstrap(
 /// Writes the program that runs the root's Python. It replaces itself step by step, so that
 /// its process id is the interpreter's. In a mount namespace of its own, which ends with
 /// it, the root gets /proc and a read-only view of this repository's test programs.
+///
+/// Where this machine is itself a chroot, `/` is no mount point and its propagation cannot
+/// be set; then the mounts may show outside and stay, hence the look whether they are there.
 fn write_entry(root: &Path, release: &str, minor: u32) -> Result<PathBuf> {
     let entry = root.with_file_name(format!("{release}-python3.{minor}"));
     let tests = workspace::root().join("tests");
     let script = format!(
         r#"#!/bin/sh
 set -e
-exec unshare --mount sh -c '
+propagation=private
+unshare --mount true 2>/dev/null || propagation=unchanged
+exec unshare --mount --propagation $propagation sh -ec '
     root=$1 tests=$2; shift 2
-    mount -t proc proc "$root/proc"
     mkdir -p "$root$tests"
-    mount --bind -o ro "$tests" "$root$tests"
+    mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+    mountpoint -q "$root$tests" || mount --bind -o ro "$tests" "$root$tests"
     exec chroot "$root" "$@"
 ' sh {root} {tests} python3.{minor} "$@"
 "#,
