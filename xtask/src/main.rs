@@ -1,1 +1,52 @@
-fn main() {}
+//! The project's tasks: `cargo xtask <task>`. One file per task; this one only dispatches.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod bench;
+mod cargo;
+mod demo;
+mod interpreters;
+mod interrupt;
+mod lint;
+mod privilege;
+mod process;
+mod roots;
+mod setup;
+mod test;
+mod workspace;
+
+/// Set-up, demo, tests and benchmarks of pitviper.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Install what building, testing and measuring need and this machine lacks
+    Setup(setup::Options),
+    /// Build pitviper and attach it to a Python service that leaks
+    Demo(demo::Options),
+    /// Run the unit tests and the end-to-end tests against real interpreters
+    Test(test::Options),
+    /// Check formatting, lints, documentation and licences
+    Lint(lint::Options),
+    /// Measure what being watched costs
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Setup(options) => setup::run(&options),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Lint(options) => lint::run(&options),
+        Task::Bench(bench) => bench::run(&bench),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

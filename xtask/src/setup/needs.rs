@@ -1,0 +1,161 @@
+//! What each task needs of the machine, and how its absence is noticed.
+//!
+//! Absence is found by looking for the program or header itself: it may have come from
+//! somewhere else than the package manager.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use clap::ValueEnum;
+
+use crate::process;
+
+/// A purpose that needs things installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Set {
+    /// Building pitviper and its probes
+    Build,
+    /// The demo
+    Demo,
+    /// The tests
+    Test,
+    /// Interpreters of other Debian releases, for the tests
+    Roots,
+    /// The lints
+    Lint,
+    /// The benchmarks
+    Bench,
+}
+
+/// How presence is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A program on the PATH or in the system's directories.
+    Program(&'static str),
+    /// A header that the C preprocessor finds.
+    Header(&'static str),
+    /// A module that `python3` imports.
+    Module(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+/// One thing that some sets need.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) probe: Probe,
+    /// Debian's package.
+    pub(crate) package: &'static str,
+    /// Completes "needed to …".
+    pub(crate) why: &'static str,
+    sets: &'static [Set],
+}
+
+const fn need(
+    probe: Probe,
+    package: &'static str,
+    why: &'static str,
+    sets: &'static [Set],
+) -> Need {
+    Need { probe, package, why, sets }
+}
+
+/// Everything, in the order in which it is shown. The C compiler and its headers come first
+/// because the headers that follow are looked for with it.
+const NEEDS: &[Need] = &[
+    need(Probe::Program("cc"), "gcc", "link Rust programs and build libbpf", &[Set::Build]),
+    need(Probe::Header("stdio.h"), "libc6-dev", "build libbpf", &[Set::Build]),
+    need(Probe::Program("clang"), "clang", "compile the eBPF programs", &[Set::Build]),
+    need(Probe::Program("make"), "make", "build libbpf", &[Set::Build]),
+    need(Probe::Program("pkg-config"), "pkg-config", "find libelf for libbpf", &[Set::Build]),
+    need(Probe::Header("libelf.h"), "libelf-dev", "build libbpf", &[Set::Build]),
+    need(Probe::Header("zlib.h"), "zlib1g-dev", "build libbpf", &[Set::Build]),
+    need(
+        Probe::Program("python3"),
+        "python3",
+        "have Python programs to watch",
+        &[Set::Demo, Set::Test, Set::Bench],
+    ),
+    need(Probe::Program("debootstrap"), "debootstrap", "fetch other Pythons", &[Set::Roots]),
+    need(
+        Probe::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
+        "debian-archive-keyring",
+        "check what is fetched",
+        &[Set::Roots],
+    ),
+    need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
+    need(Probe::Program("strace"), "strace", "compare with strace", &[Set::Bench]),
+    need(Probe::Program("bpftool"), "bpftool", "read the eBPF programs' run time", &[Set::Bench]),
+    need(Probe::Module("ensurepip"), "python3-venv", "install py-spy to compare", &[Set::Bench]),
+];
+
+/// What the sets need and `present` does not find.
+pub(crate) fn missing(sets: &[Set], mut present: impl FnMut(Probe) -> bool) -> Vec<&'static Need> {
+    let wanted = NEEDS.iter().filter(|need| need.sets.iter().any(|set| sets.contains(set)));
+    wanted.filter(|need| !present(need.probe)).collect()
+}
+
+/// Looks on this machine.
+pub(crate) fn is_present(probe: Probe) -> bool {
+    match probe {
+        Probe::Program(name) => process::find_program(name).is_some(),
+        Probe::Header(name) => preprocesses(name),
+        Probe::Module(name) => {
+            succeeds(Command::new("python3").args(["-c", &format!("import {name}")]))
+        }
+        Probe::File(path) => std::path::Path::new(path).exists(),
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    process::quiet(command).status().is_ok_and(|status| status.success())
+}
+
+fn preprocesses(header: &str) -> bool {
+    let mut command = Command::new("cc");
+    process::quiet(command.args(["-E", "-x", "c", "-"])).stdin(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return false };
+    let wrote = child.stdin.take().is_some_and(|mut stdin| {
+        stdin.write_all(format!("#include <{header}>\n").as_bytes()).is_ok()
+    });
+    child.wait().is_ok_and(|status| status.success()) && wrote
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages(needs: &[&Need]) -> Vec<&'static str> {
+        needs.iter().map(|need| need.package).collect()
+    }
+
+    #[test]
+    fn a_complete_machine_needs_nothing() {
+        assert!(missing(&[Set::Build, Set::Bench], |_| true).is_empty());
+    }
+
+    #[test]
+    fn only_the_sets_asked_for_are_looked_at() {
+        let mut probed = Vec::new();
+        let found = missing(&[Set::Lint], |probe| {
+            probed.push(probe);
+            false
+        });
+        assert_eq!(packages(&found), ["clang-format"]);
+        assert_eq!(probed, [Probe::Program("clang-format")]);
+    }
+
+    #[test]
+    fn a_need_of_two_sets_is_listed_once() {
+        let found = missing(&[Set::Demo, Set::Test], |probe| probe != Probe::Program("python3"));
+        assert_eq!(packages(&found), ["python3"]);
+    }
+
+    #[test]
+    fn probing_finds_what_is_there_and_only_that() {
+        assert!(is_present(Probe::Program("sh")));
+        assert!(is_present(Probe::Header("stdio.h")));
+        assert!(!is_present(Probe::Header("no/such/header.h")));
+        assert!(!is_present(Probe::File("/no/such/file")));
+    }
+}

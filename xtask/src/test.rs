@@ -1,0 +1,184 @@
+//! `cargo xtask test`: the unit tests, then the end-to-end tests as root against every
+//! interpreter at hand.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::interpreters::{self, Interpreter};
+use crate::privilege::Privilege;
+use crate::setup::{self, Set};
+use crate::{cargo, process, roots, workspace};
+
+/// Fewer minor versions than this are no test of the reading of interpreters.
+const ENOUGH_MINORS: usize = 5;
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Leave out the end-to-end tests, which need root
+    #[arg(long)]
+    unit: bool,
+    /// Leave out the unit tests
+    #[arg(long, conflicts_with = "unit")]
+    end_to_end: bool,
+    /// Also run the interpreters of all other Debian releases, where pyenv has enough
+    #[arg(long)]
+    all_roots: bool,
+    /// Run only the end-to-end tests whose name contains this
+    filter: Option<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::ensure(&[Set::Build, Set::Test])?;
+    let mut tally = Tally::default();
+    if !options.end_to_end {
+        let mut command = cargo::command();
+        command.args(["test", "--workspace", "--exclude", "pitviper-tests", "--no-fail-fast"]);
+        tally.run(&mut command)?;
+    }
+    let interpreters = if options.unit { Vec::new() } else { end_to_end(options, &mut tally)? };
+    if !interpreters.is_empty() {
+        let labels: Vec<String> = interpreters.iter().map(Interpreter::label).collect();
+        println!("\nPython versions: {}", labels.join(", "));
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if !tally.broken.is_empty() {
+        bail!("failed: {}", tally.broken.join(", "));
+    }
+    Ok(())
+}
+
+fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> {
+    let privilege = Privilege::obtain(
+        "load eBPF programs in the end-to-end tests",
+        "cargo xtask test    (`cargo xtask test --unit` needs no root)",
+    )
+    .context("the end-to-end tests were not run")?;
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        bail!(
+            "the end-to-end tests were not run: this kernel has no BTF (/sys/kernel/btf/vmlinux)"
+        );
+    }
+    let interpreters = choose_interpreters(options)?;
+    let program = cargo::build_pitviper()?;
+    let tests = cargo::executables(&["test", "--package", "pitviper-tests", "--no-run"])?;
+
+    let pythons = interpreters::describe(&interpreters);
+    let before = tally.passed + tally.failed;
+    for test in tests {
+        let variables: [(&str, &OsStr); 3] = [
+            ("PITVIPER_BIN", program.as_os_str()),
+            ("PITVIPER_PYTHONS", OsStr::new(&pythons)),
+            ("RUST_BACKTRACE", OsStr::new("1")),
+        ];
+        let mut command = privilege.command_with(variables, &test);
+        // Where `cargo test` would run it.
+        command.current_dir(workspace::root().join("tests")).args(&options.filter);
+        eprintln!("     Running {}", test.display());
+        tally.run(&mut command)?;
+    }
+    if tally.passed + tally.failed == before {
+        bail!("no end-to-end test ran");
+    }
+    Ok(interpreters)
+}
+
+fn choose_interpreters(options: &Options) -> Result<Vec<Interpreter>> {
+    let mut interpreters = interpreters::discover()?;
+    if options.all_roots {
+        interpreters.extend(roots::complete(&[])?);
+    } else if interpreters::minors(&interpreters) < ENOUGH_MINORS {
+        interpreters.extend(roots::complete(&interpreters)?);
+    }
+    interpreters.sort_by_key(|each| each.version);
+    println!("Interpreters:");
+    for each in &interpreters {
+        println!("  {:<18} {}", each.label(), each.program.display());
+    }
+    let minors = interpreters::minors(&interpreters);
+    if minors == 0 {
+        bail!("no interpreter to test with");
+    }
+    if minors < ENOUGH_MINORS {
+        let shortage =
+            format!("only {minors} minor versions of Python, {ENOUGH_MINORS} are wanted");
+        if workspace::in_ci() {
+            bail!("{shortage}");
+        }
+        eprintln!("Note: {shortage}; the tests run with these.");
+    }
+    Ok(interpreters)
+}
+
+/// What the test programs report, added up.
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    /// The commands that did not end well, a build that failed among them.
+    broken: Vec<String>,
+}
+
+impl Tally {
+    /// Runs a command and shows what it writes, counting results on the way.
+    fn run(&mut self, command: &mut Command) -> Result<()> {
+        let name = process::display(command);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("failed to start `{name}`"))?;
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).lines() {
+                let line = line.with_context(|| format!("failed to read from `{name}`"))?;
+                self.count(&line);
+                println!("{line}");
+            }
+        }
+        let status = child.wait().with_context(|| format!("failed to wait for `{name}`"))?;
+        if !status.success() {
+            self.broken.push(format!("`{name}` ({status})"));
+        }
+        Ok(())
+    }
+
+    /// Adds a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; …`.
+    fn count(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        for part in result.split(['.', ';']) {
+            let Some((number, what)) = part.trim().split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_add_up() {
+        let mut tally = Tally::default();
+        tally.count("running 3 tests");
+        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.05s");
+        tally.count("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s");
+        assert_eq!((tally.passed, tally.failed), (15, 2));
+    }
+
+    #[test]
+    fn a_failing_command_is_remembered_and_its_results_kept() {
+        let mut tally = Tally::default();
+        let script = "echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 101";
+        tally.run(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!((tally.passed, tally.failed), (1, 1));
+        assert_eq!(tally.broken.len(), 1);
+    }
+}
