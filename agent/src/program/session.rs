@@ -1,6 +1,6 @@
 //! One run over one process and its children: events in, names resolved, lives followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::lock::{self, Lock};
@@ -133,6 +133,23 @@ impl Session {
         self.members.values().any(|member| member.alive)
     }
 
+    /// Drops what is kept of children that ended; the process that was asked for stays for the
+    /// report.
+    pub(super) fn bury(&mut self) -> Result<BTreeSet<ProcessId>, ProgramError> {
+        let dead: BTreeSet<ProcessId> = self
+            .members
+            .iter()
+            .filter(|(process, member)| !member.alive && **process != self.root)
+            .map(|(process, _)| *process)
+            .collect();
+        self.source.forget(&dead)?;
+        for process in &dead {
+            self.members.remove(process);
+            self.codes.forget(*process);
+        }
+        Ok(dead)
+    }
+
     /// Takes in events until it is time to stop, or `until`.
     pub(super) fn run(
         &mut self,
@@ -232,7 +249,6 @@ impl Session {
                 if let Some(member) = self.members.get_mut(&process) {
                     member.alive = false;
                 }
-                self.source.forget(process)?;
             }
         }
         Ok(())

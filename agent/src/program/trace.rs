@@ -1,11 +1,12 @@
 //! `pitviper trace`: each descriptor call as it happens, with its Python line.
 
 use std::io::{BufWriter, Write};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::arguments::TraceOptions;
+use super::clock::Clock;
 use super::error::{Exit, ProgramError};
 use super::session::{News, Session};
 use super::stop::Stop;
@@ -19,25 +20,6 @@ use crate::source::ebpf::call_name;
 
 /// How often events are looked for: the kernel side wakes the agent only when many wait.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// Turns monotonic nanoseconds into Unix time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    offset: f64,
-}
-
-impl Clock {
-    pub(super) fn now() -> Self {
-        let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let monotonic = monotonic.tv_sec as f64 + monotonic.tv_nsec as f64 / 1e9;
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Self { offset: unix - monotonic }
-    }
-
-    pub(super) fn unix(self, monotonic_ns: u64) -> f64 {
-        self.offset + monotonic_ns as f64 / 1e9
-    }
-}
 
 struct Printer<'a> {
     options: &'a TraceOptions,
@@ -174,6 +156,7 @@ pub(super) fn run(options: &TraceOptions) -> Result<Exit, ProgramError> {
             }
         })?;
         printer.closed |= printer.out.flush().is_err();
+        session.bury()?;
     }
     session.source.stop();
     session.take_in(Duration::ZERO, &mut |session, news| {

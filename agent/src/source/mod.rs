@@ -1,5 +1,6 @@
 //! Where events come from. One tracer, one folder; nothing past this station knows which.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::{CodeRecord, Event, ProcessId};
@@ -32,8 +33,9 @@ pub trait Source {
         interpreter: Option<&Interpreter>,
     ) -> Result<(), Self::Error>;
 
-    /// Drops what is kept of a process that ended.
-    fn forget(&mut self, process: ProcessId) -> Result<(), Self::Error>;
+    /// Drops what is kept of processes that ended: their descriptors, stacks and code objects. The
+    /// totals keep what they did.
+    fn forget(&mut self, processes: &BTreeSet<ProcessId>) -> Result<(), Self::Error>;
 
     /// Waits for events for up to `timeout` and hands each to `sink`.
     fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(Event)) -> Result<(), Self::Error>;

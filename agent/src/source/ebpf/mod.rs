@@ -15,7 +15,7 @@ mod tables;
 mod uprobes;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
 pub use load::Options;
 
-use crate::event::{CodeRecord, Event, ProcessId, StackId};
+use crate::event::{CodeRecord, Event, ProcessEventKind, ProcessId, StackId};
 use crate::python::Interpreter;
 use crate::source::{Snapshot, Source};
 
@@ -53,12 +53,23 @@ pub struct Ebpf {
     next_number: u32,
     pass: u32,
     follow: bool,
+    buried: Buried,
+}
+
+/// What processes did that are forgotten.
+#[derive(Default)]
+struct Buried {
+    opened: u64,
+    closed: u64,
+    unclosed: u64,
 }
 
 /// A process that is watched.
 struct Watched {
     pid: u32,
-    /// Links of the iterator over its table; `None` once it ended.
+    /// Its address spaces, one more after each exec.
+    spaces: Vec<u32>,
+    /// The iterator over its table; `None` once it ended.
     table: Option<reconcile::Table>,
     checks: reconcile::Checks,
 }
@@ -80,6 +91,7 @@ impl Ebpf {
             next_number: 0,
             pass: 0,
             follow: options.follow_children,
+            buried: Buried::default(),
         })
     }
 
@@ -116,6 +128,12 @@ impl Ebpf {
                 Event::Process(_) => "process",
             };
             *self.received.entry(kind).or_default() += 1;
+            if let Event::Process(ended) = &event
+                && ended.kind == ProcessEventKind::Exited
+                && let Some(watched) = self.watched.get_mut(&ended.process)
+            {
+                watched.table = None;
+            }
             sink(event);
         }
     }
@@ -124,7 +142,7 @@ impl Ebpf {
     pub fn adopt(&mut self, process: ProcessId, pid: u32) -> Result<(), EbpfError> {
         let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
         let checks = reconcile::Checks::forked();
-        self.watched.insert(process, Watched { pid, table, checks });
+        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
         self.reconcile(false)
     }
 }
@@ -138,7 +156,7 @@ impl Source for Ebpf {
         tables::enter_process(&self.skeleton, process)?;
         let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
         let checks = reconcile::Checks::default();
-        self.watched.insert(process, Watched { pid, table, checks });
+        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
         let target = types::target {
             process: process.0,
             space: process.0,
@@ -161,6 +179,11 @@ impl Source for Ebpf {
         let Some(mut target) = self.target(pid).filter(|t| t.process == process.0) else {
             return Ok(());
         };
+        if let Some(watched) = self.watched.get_mut(&process)
+            && !watched.spaces.contains(&target.space)
+        {
+            watched.spaces.push(target.space);
+        }
         if let Some(interpreter) = interpreter {
             self.uprobes.attach(&self.skeleton, pid, interpreter, self.follow)?;
             target.layout = layout::of(interpreter);
@@ -169,11 +192,11 @@ impl Source for Ebpf {
         self.reconcile(true)
     }
 
-    fn forget(&mut self, process: ProcessId) -> Result<(), EbpfError> {
-        if let Some(watched) = self.watched.get_mut(&process) {
-            watched.table = None;
+    fn forget(&mut self, processes: &BTreeSet<ProcessId>) -> Result<(), EbpfError> {
+        if processes.is_empty() {
+            return Ok(());
         }
-        tables::forget_descriptors(&self.skeleton, process)
+        self.bury(processes)
     }
 
     fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(Event)) -> Result<(), EbpfError> {

@@ -122,6 +122,9 @@ impl Ebpf {
         for (key, entry) in all {
             let process = crate::event::ProcessId(key.process);
             let Some(watched) = self.watched.get_mut(&process) else { continue };
+            if watched.table.is_none() {
+                continue; // it ended: what it held last is what there is to say
+            }
             let checks = &mut watched.checks;
             if entry.pass == self.pass {
                 checks.actual = checks.actual.map(|n| n + 1);

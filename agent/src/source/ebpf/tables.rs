@@ -1,5 +1,7 @@
 //! Reading the kernel side's aggregates into a [`Snapshot`].
 
+use std::collections::BTreeSet;
+
 use libbpf_rs::{MapCore, MapFlags, MapMut};
 use pitviper_probes::{PitviperSkel, types};
 
@@ -48,16 +50,17 @@ pub(super) fn enter_process(
         .map_err(|cause| EbpfError::Map { action: "write", map: "sites", cause })
 }
 
-/// Takes out the descriptors of a process that ended.
-pub(super) fn forget_descriptors(
-    skeleton: &PitviperSkel<'static>,
-    process: ProcessId,
+/// Takes out all entries that `dead` says, and sums up `worth` of them.
+fn take_out<K: Plain, V: Plain>(
+    map: &MapMut<'_>,
+    name: &'static str,
+    dead: impl Fn(&K, &V) -> bool,
+    mut worth: impl FnMut(&V),
 ) -> Result<(), EbpfError> {
-    let map = &skeleton.maps.descriptors;
-    for (key, _) in entries::<types::descriptor_key, types::descriptor>(map, "descriptors")? {
-        if key.process == process.0 {
-            // A failure means that it is gone already.
-            let _ = map.delete(decode::bytes(&key));
+    for (key, value) in entries::<K, V>(map, name)? {
+        // A failed delete means that it is gone already.
+        if dead(&key, &value) && map.delete(decode::bytes(&key)).is_ok() {
+            worth(&value);
         }
     }
     Ok(())
@@ -74,13 +77,52 @@ fn origin(raw: u32, forked: bool) -> DescriptorOrigin {
 }
 
 impl Ebpf {
+    /// Takes out everything of processes that ended; the sums stay.
+    pub(super) fn bury(&mut self, dead: &BTreeSet<ProcessId>) -> Result<(), EbpfError> {
+        let spaces: BTreeSet<u32> = dead
+            .iter()
+            .filter_map(|process| self.watched.remove(process))
+            .flat_map(|watched| watched.spaces)
+            .collect();
+        let is_dead = |process| dead.contains(&ProcessId(process));
+        let maps = &self.skeleton.maps;
+        let buried = &mut self.buried;
+        take_out(
+            &maps.descriptors,
+            "descriptors",
+            |key: &types::descriptor_key, _: &types::descriptor| is_dead(key.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.sites,
+            "sites",
+            |_: &u64, site: &types::site| is_dead(site.process),
+            |site| {
+                buried.opened += site.opened;
+                buried.closed += site.closed;
+            },
+        )?;
+        take_out(
+            &maps.unclosed_pairs,
+            "unclosed_pairs",
+            |key: &types::unclosed_key, _: &types::unclosed| is_dead(key.process),
+            |pair| buried.unclosed += pair.count,
+        )?;
+        take_out(
+            &maps.codes,
+            "codes",
+            |key: &types::code_key, _: &types::code_life| spaces.contains(&key.space),
+            |_| {},
+        )
+    }
+
     /// Reads everything that is aggregated.
     pub(super) fn aggregate(&self) -> Result<Snapshot, EbpfError> {
         let maps = &self.skeleton.maps;
         let counters = self.counters()?;
         let mut snapshot =
             Snapshot { time_ns: now_ns(), stacks: counters.stacks(), ..Snapshot::default() };
-        let (mut opened, mut closed) = (0, 0);
+        let (mut opened, mut closed) = (self.buried.opened, self.buried.closed);
         for (key, site) in entries::<u64, types::site>(&maps.sites, "sites")? {
             opened += site.opened;
             closed += site.closed;
@@ -99,7 +141,8 @@ impl Ebpf {
         }
         snapshot.descriptors = self.descriptors()?;
         snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
-        let unclosed = snapshot.unclosed.iter().map(|pair| pair.count).sum();
+        let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
+        let unclosed = unclosed + self.buried.unclosed;
         snapshot.flows = self.flows(&counters, opened, closed, unclosed);
         for (process, watched) in &self.watched {
             if let Some(actual) = watched.checks.actual() {

@@ -1,0 +1,158 @@
+//! A session with its ledger and rules: once a second it looks, judges, and tells what is new.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::clock::Clock;
+use super::error::ProgramError;
+use super::session::{Member, News as Life, Session};
+use super::stop::Stop;
+use super::target;
+use crate::detect::{Board, Finding, News, Rules};
+use crate::event::ProcessId;
+use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo, Totals};
+use crate::source::{Snapshot, Source, ebpf};
+
+/// How often the ledger is brought up to date.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long one wait for events takes at most: what Ctrl-C waits for.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// A run that judges.
+pub(super) struct Watch {
+    pub(super) session: Session,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) latest: Snapshot,
+    rules: Rules,
+    board: Board,
+    began_ns: u64,
+    lives: Vec<Change>,
+}
+
+/// A change in the set of processes, until the next tick.
+enum Change {
+    Started(ProcessId),
+    Ended(ProcessId),
+}
+
+fn info(member: &Member, parent: Option<u32>) -> ProcessInfo {
+    ProcessInfo {
+        pid: member.facts.pid,
+        parent,
+        start_time: member.facts.start_time,
+        python: member.interpreter.as_ref().map_or_else(String::new, |i| i.version.to_string()),
+        executable: member.facts.executable.clone(),
+        cmdline: member.facts.cmdline.clone(),
+        working_directory: member.facts.directory.clone(),
+        descriptor_limit: target::descriptor_limit(member.facts.pid),
+        descriptors_open: 0,
+    }
+}
+
+impl Watch {
+    /// Attaches and takes the first look.
+    pub(super) fn start(
+        pid: u32,
+        options: &ebpf::Options,
+        app_roots: &[PathBuf],
+    ) -> Result<Self, ProgramError> {
+        let session = Session::attach(pid, options)?;
+        let rules = Rules::default();
+        let mut ledger = Ledger::new(Limits::default());
+        ledger.set_ownership(Ownership::new(app_roots.iter().cloned()));
+        let mut watch = Self {
+            board: rules.board(),
+            session,
+            ledger,
+            clock: Clock::now(),
+            latest: Snapshot::default(),
+            rules,
+            began_ns: 0,
+            lives: Vec::new(),
+        };
+        watch.enter(watch.session.root);
+        watch.look()?;
+        watch.began_ns = watch.latest.time_ns;
+        Ok(watch)
+    }
+
+    fn enter(&mut self, process: ProcessId) {
+        let Some(member) = self.session.members.get(&process) else { return };
+        let parent = member.parent.and_then(|p| self.session.members.get(&p));
+        self.ledger.process_started(process, info(member, parent.map(|p| p.facts.pid)));
+    }
+
+    /// Brings the ledger up to date and judges.
+    fn look(&mut self) -> Result<Vec<News>, ProgramError> {
+        let snapshot = self.session.source.snapshot()?;
+        for (process, member) in &self.session.members {
+            if member.alive {
+                let limit = target::descriptor_limit(member.facts.pid);
+                self.ledger.set_descriptor_limit(*process, limit);
+            }
+        }
+        self.ledger.observe(&snapshot, &self.session.names);
+        for table in &snapshot.tables {
+            self.ledger.set_actual(table.process, table.actual);
+        }
+        let now_ns = snapshot.time_ns;
+        self.latest = snapshot;
+        let verdicts = self.rules.evaluate(&self.ledger, now_ns);
+        Ok(self.board.update(verdicts, now_ns))
+    }
+
+    /// One second of events, then a look. `quiet` ends it early.
+    pub(super) fn tick(&mut self, stop: &Stop) -> Result<Vec<News>, ProgramError> {
+        let until = Instant::now() + TICK;
+        let lives = &mut self.lives;
+        self.session.run(stop, until, WAIT, &mut |_, life| match life {
+            Life::Started(process) | Life::Executed(process) => {
+                lives.push(Change::Started(process));
+            }
+            Life::Ended(process) => lives.push(Change::Ended(process)),
+            Life::Call(_) => {}
+        })?;
+        let mut ended = Vec::new();
+        for life in std::mem::take(&mut self.lives) {
+            match life {
+                Change::Started(process) => self.enter(process),
+                Change::Ended(process) => ended.push(process),
+            }
+        }
+        let news = self.look()?;
+        for process in ended {
+            self.ledger.process_ended(process, self.latest.time_ns);
+        }
+        self.session.bury()?;
+        Ok(news)
+    }
+
+    /// Stops the probes and takes the last look.
+    pub(super) fn finish(&mut self) -> Result<Vec<News>, ProgramError> {
+        self.session.source.stop();
+        self.session.take_in(Duration::ZERO, &mut |_, _| {})?;
+        self.look()
+    }
+
+    /// Whether to go on.
+    pub(super) fn goes_on(&self, stop: &Stop) -> bool {
+        !stop.is_due() && self.session.is_alive()
+    }
+
+    /// Every finding, the gravest first.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.board.findings()
+    }
+
+    /// The sums of the run.
+    pub(super) fn totals(&self) -> Totals {
+        self.ledger.totals(self.session.root)
+    }
+
+    /// Unix seconds of begin and end so far.
+    pub(super) fn window(&self) -> (f64, f64) {
+        (self.clock.unix(self.began_ns), self.clock.unix(self.latest.time_ns))
+    }
+}
