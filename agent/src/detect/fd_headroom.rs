@@ -213,3 +213,108 @@ fn advice(account: Option<&Account>) -> String {
             .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{FILE, SOCKET, Script, frame};
+    use super::*;
+
+    /// Exercise shares of the limit around each border.
+    #[test]
+    fn near_the_limit() {
+        for (used, expected) in [
+            (79, None),
+            (80, Some(Severity::High)),
+            (94, Some(Severity::High)),
+            (95, Some(Severity::Critical)),
+            (100, Some(Severity::Critical)),
+        ] {
+            let mut script = Script::default();
+            script.limit = Some(100);
+            for _ in 0..used {
+                script.found(0o100_644);
+            }
+            let story = script.play(5);
+            let found = story.of(Kind::FdHeadroom);
+            assert_eq!(found.first().map(|finding| finding.severity), expected, "{used} of 100");
+            assert!(found.iter().all(|finding| finding.confidence == Confidence::Confirmed));
+        }
+    }
+
+    /// Exercise growth that meets the limit soon: told with the line that grows.
+    #[test]
+    fn growth_is_foretold() {
+        let mut script = Script::default();
+        script.limit = Some(1_024);
+        let line = script.line(10);
+        for _ in 0..20 {
+            script.found(0o140_777);
+        }
+        script.leak(line, FILE, 0.0, 60.0, 120.0);
+        let story = script.play(60);
+        let finding = story.of(Kind::FdHeadroom)[0];
+        assert_eq!(finding.severity, Severity::High);
+        assert_eq!(finding.confidence, Confidence::Confirmed, "the leak is confirmed");
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        let Evidence::Measure(left) = finding.evidence["seconds_to_limit"] else {
+            panic!("no time")
+        };
+        assert!((400.0..=500.0).contains(&left), "{left}");
+        assert_eq!(finding.evidence["before_attach"], Evidence::Count(20));
+        let at = story.confirmed_at(Kind::FdHeadroom).expect("confirmed");
+        assert!((30.0..=40.0).contains(&at), "{at}");
+    }
+
+    /// Exercise a limit that is far away, and none at all.
+    #[test]
+    fn a_distant_limit_is_no_news() {
+        for limit in [Some(1_048_576), None] {
+            let mut script = Script::default();
+            script.limit = limit;
+            let line = script.line(10);
+            script.leak(line, FILE, 0.0, 60.0, 120.0);
+            assert!(script.play(60).of(Kind::FdHeadroom).is_empty());
+        }
+    }
+
+    /// Exercise a pool that fills over 10 s and stays: nothing, even where the limit is low.
+    #[test]
+    fn a_filling_pool_is_no_news() {
+        let mut script = Script::default();
+        script.limit = Some(256);
+        let line = script.line(10);
+        script.leak(line, SOCKET, 0.0, 10.0, 300.0);
+        assert!(script.play(90).of(Kind::FdHeadroom).is_empty());
+    }
+
+    /// Exercise a load that rises for 40 s, its connections in use: suspected, then withdrawn.
+    #[test]
+    fn rising_load_is_only_suspected() {
+        let mut script = Script::default();
+        script.limit = Some(1_024);
+        let line = script.line(10);
+        for n in 0..120 {
+            let born = f64::from(n) / 3.0;
+            let key = script.open(born, line, SOCKET);
+            for second in 0..150 {
+                script.touch(born + f64::from(second), key);
+            }
+        }
+        let story = script.play(150);
+        assert_eq!(story.confirmed_at(Kind::FdHeadroom), None);
+        assert!(story.of(Kind::FdHeadroom).is_empty());
+    }
+
+    /// Exercise two lines that share the growth: none of them is named.
+    #[test]
+    fn no_line_is_named_that_does_not_explain_it() {
+        let mut script = Script::default();
+        script.limit = Some(1_024);
+        for line in 0..3 {
+            let line = script.line(line);
+            script.leak(line, FILE, 0.0, 60.0, 60.0);
+        }
+        let story = script.play(60);
+        assert_eq!(story.of(Kind::FdHeadroom)[0].site, None);
+    }
+}

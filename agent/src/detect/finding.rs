@@ -40,6 +40,18 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
 /// How sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Confidence {
@@ -47,6 +59,16 @@ pub enum Confidence {
     Suspected,
     /// Harmless causes are ruled out.
     Confirmed,
+}
+
+impl Confidence {
+    /// The published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Confidence::Suspected => "suspected",
+            Confidence::Confirmed => "confirmed",
+        }
+    }
 }
 
 /// A number in the evidence, or a word where a number will not do.

@@ -131,3 +131,99 @@ fn short(ns: u64) -> String {
         _ => wording::duration(ns),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, Story, frame};
+    use super::*;
+
+    const STDLIB: &str = "/usr/lib/python3.11/json/__init__.py";
+    const PACKAGE: &str = "/usr/lib/python3/dist-packages/pip/locations.py";
+
+    fn found(story: &Story) -> Vec<&Finding> {
+        story.of(Kind::UnclosedResource)
+    }
+
+    /// Exercise one in the user's own code: confirmed at once, low, at the line that opened it.
+    #[test]
+    fn one_in_own_code_is_enough() {
+        let mut script = Script::default();
+        let opened = script.line(10);
+        let dropped = script.stack(&[(STDLIB, 293), ("/srv/app.py", 12)]);
+        script.unclosed(3.0, opened, dropped);
+        let story = script.play(5);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        assert_eq!(finding.evidence["dropped_at"], Evidence::Place(frame("/srv/app.py", 12)));
+        assert_eq!(finding.evidence["mean_open_ms"], Evidence::Measure(2.5));
+        assert_eq!((finding.severity, finding.confidence), (Severity::Low, Confidence::Confirmed));
+        assert!(finding.summary.contains("not a leak"), "{}", finding.summary);
+        assert!(finding.advice.contains("with open"), "{}", finding.advice);
+        assert_eq!(story.changes(Kind::UnclosedResource).len(), 1, "told once");
+    }
+
+    /// Exercise an open that was not seen: the line that dropped it stands in.
+    #[test]
+    fn the_dropping_line_stands_in() {
+        let mut script = Script::default();
+        let dropped = script.line(12);
+        script.unclosed(3.0, 0, dropped);
+        let story = script.play(5);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 12)));
+        assert!(!finding.evidence.contains_key("mean_open_ms"));
+        assert!(finding.summary.contains("dropped here"), "{}", finding.summary);
+    }
+
+    /// Exercise one inside installed packages: suspected, until it comes again and again.
+    #[test]
+    fn foreign_code_has_to_insist() {
+        for (times, confidence) in [(4, Confidence::Suspected), (5, Confidence::Confirmed)] {
+            let mut script = Script::default();
+            let opened = script.stack(&[(STDLIB, 293), (PACKAGE, 7)]);
+            for n in 0..times {
+                script.unclosed(1.0 + f64::from(n), opened, opened);
+            }
+            let story = script.play(90);
+            assert_eq!(found(&story)[0].confidence, confidence, "{times} times");
+            assert_eq!(found(&story)[0].site, Some(frame(PACKAGE, 7)));
+            assert!(
+                !story.changes(Kind::UnclosedResource).contains(&super::super::Change::Withdrawn)
+            );
+        }
+    }
+
+    /// Exercise one line dropped at two places: one finding, with the more frequent of them.
+    #[test]
+    fn one_finding_a_line_and_type() {
+        let mut script = Script::default();
+        let opened = script.line(10);
+        let (seldom, often) = (script.line(20), script.line(30));
+        script.unclosed(1.0, opened, seldom);
+        script.unclosed(2.0, opened, often);
+        script.unclosed(3.0, opened, often);
+        let story = script.play(5);
+        assert_eq!(found(&story).len(), 1);
+        let finding = found(&story)[0];
+        assert_eq!(finding.evidence["count"], Evidence::Count(3));
+        assert_eq!(finding.evidence["dropped_at"], Evidence::Place(frame("/srv/app.py", 30)));
+    }
+
+    /// Exercise the bands: by the rate over the last minute.
+    #[test]
+    fn severity_follows_the_rate() {
+        for (gap, severity) in
+            [(10.0, Severity::Low), (1.0, Severity::Medium), (0.1, Severity::High)]
+        {
+            let mut script = Script::default();
+            let opened = script.line(10);
+            let mut at = 0.5;
+            while at < 90.0 {
+                script.unclosed(at, opened, opened);
+                at += gap;
+            }
+            let story = script.play(90);
+            assert_eq!(found(&story)[0].severity, severity, "one in {gap} s");
+        }
+    }
+}

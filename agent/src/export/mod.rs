@@ -1,2 +1,14 @@
 //! One format a file. Exporters never read process memory, and every string from a target is
-//! hostile to them.
+//! hostile to them: what it could do to a terminal, a browser or a parser is made visible instead.
+
+mod escape;
+pub mod flamegraph;
+pub mod folded;
+pub mod json;
+mod report;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod terminal;
+
+pub use escape::visible;
+pub use report::{Report, WallClock};
