@@ -5,16 +5,14 @@
 //! it: the newest patch release of each minor version that pyenv has, and the system's own
 //! `/usr/bin/python3.N`.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use crate::together;
 
 /// The minor versions of Python 3 that are promised.
 const MINORS: std::ops::RangeInclusive<u32> = 8..=15;
@@ -67,26 +65,7 @@ pub fn pick(turn: usize) -> Result<Interpreter> {
 /// # Errors
 /// When at least one check failed.
 pub fn on_every(at_once: usize, check: impl Fn(&Interpreter) -> Result<()> + Sync) -> Result<()> {
-    let interpreters = all()?;
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(BTreeMap::new());
-    thread::scope(|scope| {
-        for _ in 0..at_once.clamp(1, interpreters.len()) {
-            scope.spawn(|| {
-                while let Some(python) = interpreters.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let (Err(error), Ok(mut failures)) = (check(python), failures.lock()) {
-                        failures.insert(python.label.clone(), format!("{error:#}"));
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if failures.is_empty() {
-        return Ok(());
-    }
-    let told: Vec<_> = failures.iter().map(|(label, why)| format!("{label}: {why}")).collect();
-    bail!("{} of {} versions:\n{}", failures.len(), interpreters.len(), told.join("\n"))
+    together::each(at_once, &all()?, |python| python.label.clone(), check)
 }
 
 fn listed(list: &str) -> Result<Vec<Interpreter>> {

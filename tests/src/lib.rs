@@ -17,5 +17,6 @@ pub mod report;
 pub mod requirements;
 pub mod site;
 pub mod target;
+pub mod together;
 pub mod trace;
 pub mod venv;
