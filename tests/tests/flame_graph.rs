@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, ensure};
@@ -83,7 +82,6 @@ fn record(python: &Interpreter, out: &Path) -> Result<usize> {
     Ok(names)
 }
 
-/// The checker of the tests' own list: a lone script element would show in the output of [`PARSE`].
 #[test]
 fn the_parser_refuses_what_is_not_xml() -> Result<()> {
     let folder = tempfile::tempdir()?;
