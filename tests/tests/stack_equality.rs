@@ -130,7 +130,7 @@ impl Comparison {
         let right = seen.iter().zip(own).all(|(frame, own)| same(frame, own))
             && if complete { seen.len() == own.len() } else { seen.len() <= own.len() };
         if !right {
-            self.wrong.push(format!("{status}\n  own  {own:?}\n  seen {seen:?}\n  in {event}"));
+            self.wrong.push(difference(own, seen, event));
         } else if complete {
             self.complete += 1;
         } else if own.len() > PROMISED_DEPTH && seen.len() >= PROMISED_DEPTH {
@@ -200,7 +200,10 @@ fn by_key<'a>(events: &'a [Value], folder: &str) -> HashMap<Key, Vec<&'a Value>>
                 None => continue,
             },
             (Some("open"), Some("pipe" | "pipe2")) => "pipe",
-            (Some("open"), Some("dup" | "dup2" | "dup3" | "fcntl")) => "dup",
+            // `os.scandir` duplicates a folder's descriptor, of which the record does not know.
+            (Some("open"), Some("dup" | "dup2" | "dup3" | "fcntl")) if event["kind"] == "pipe" => {
+                "dup"
+            }
             (Some("open"), Some("socket")) => "socket",
             (Some("open"), Some("eventfd" | "eventfd2")) => "eventfd",
             _ => continue,
@@ -212,6 +215,25 @@ fn by_key<'a>(events: &'a [Value], folder: &str) -> HashMap<Key, Vec<&'a Value>>
 
 fn same(frame: &Value, own: &Value) -> bool {
     frame["file"] == own[0] && frame["function"] == own[1] && frame["line"] == own[2]
+}
+
+/// What a wrong stack looks like, from the first frame that differs on.
+fn difference(own: &[Value], seen: &[Value], event: &Value) -> String {
+    let equal = seen.iter().zip(own).take_while(|(frame, own)| same(frame, own)).count();
+    let first = |stack: &[Value]| -> Vec<String> {
+        stack[equal..].iter().take(2).map(Value::to_string).collect()
+    };
+    format!(
+        "{} of {} (fd {}), {}: {equal} frames equal of {} own and {} seen\n  own  {:?}\n  seen {:?}",
+        event["event"],
+        event["call"],
+        event["fd"],
+        event["stack_status"],
+        own.len(),
+        seen.len(),
+        first(own),
+        first(seen)
+    )
 }
 
 fn text(value: &Value) -> String {

@@ -17,7 +17,7 @@ use pitviper_tests::target::Target;
 use rustix::process::Signal;
 use serde_json::Value;
 
-const ROUNDS: &str = "8000";
+const ROUNDS: &str = "1500";
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[test]

@@ -33,7 +33,8 @@ def stack_of(frame):
 def _audit(event, arguments):
     if event == "open":
         path = arguments[0]
-        if isinstance(path, str) and path.startswith(FOLDER):
+        # The folder itself is named by `tempfile`, whose opener then opens a file in it.
+        if isinstance(path, str) and path.startswith(FOLDER) and path != FOLDER:
             RECORDS.append((("open", path), stack_of(sys._getframe(1))))
     elif event == "socket.__new__":
         frame = sys._getframe(1)
