@@ -1,0 +1,142 @@
+//! `/metrics` is what Prometheus takes: its own linter passes it, and a real server scrapes it.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use pitviper_tests::agent::Agent;
+use pitviper_tests::deadline::wait_for;
+use pitviper_tests::requirements::{met, skip};
+use pitviper_tests::target::Target;
+use pitviper_tests::{http, interpreter};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn prometheus_scrapes_the_metrics() -> Result<()> {
+    if !met("metrics")? {
+        return Ok(());
+    }
+    for tool in ["promtool", "prometheus"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            return skip("metrics", &format!("{tool} is not installed"));
+        }
+    }
+    let folder = tempfile::tempdir()?;
+    let args = ["file".as_ref(), "0.2".as_ref(), folder.path().as_os_str()];
+    let mut target = Target::start(&interpreter::pick(3)?, "leak.py", &args)?;
+    let port = http::free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let pid = target.pid().to_string();
+    let agent = Agent::attach(&["attach", &pid, "--listen", &listen, "--json"])?;
+    target.tell("go")?;
+
+    let metrics = wait_for("a finding among the metrics", LIMIT, || {
+        let (status, body) = http::get(port, "/metrics")?;
+        ensure!(status == 200, "/metrics answers {status}");
+        let found = body
+            .lines()
+            .any(|line| line.starts_with("pitviper_findings") && line.contains("fd-leak"));
+        Ok(found.then_some(body))
+    })?;
+    lint(&metrics)?;
+
+    let server = Prometheus::start(&listen)?;
+    let up = server.wait_for_sample("up")?;
+    ensure!(up == "1", "the scrape failed: up is {up}");
+    let series = server.wait_for_sample("count({__name__=~\"pitviper_.+\"})")?;
+    ensure!(series.parse::<u32>()? > 5, "only {series} series came back");
+    let ended = agent.stop()?;
+    ended.report()?;
+    Ok(())
+}
+
+#[test]
+fn the_web_server_survives_odd_requests() -> Result<()> {
+    if !met("metrics")? {
+        return Ok(());
+    }
+    let target = Target::start::<&str>(&interpreter::pick(2)?, "open_close.py", &[])?;
+    let port = http::free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let agent =
+        Agent::attach(&["attach", &target.pid().to_string(), "--listen", &listen, "--json"])?;
+    let (status, _) = http::get(port, "/no/such/page")?;
+    ensure!(status == 404, "a missing page answers {status}");
+    let long = format!("/{}", "x".repeat(100_000));
+    // Refused or cut off: both will do, so long as the next request is served.
+    let _ = http::get(port, &long);
+    let (status, _) = http::get(port, "/metrics")?;
+    ensure!(status == 200, "/metrics answers {status}");
+    let ended = agent.stop()?;
+    ensure!(ended.code() == Some(0), "{}: {:?}", ended.status, ended.stderr);
+    Ok(())
+}
+
+fn lint(metrics: &str) -> Result<()> {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    promtool.stdin.take().context("no input")?.write_all(metrics.as_bytes())?;
+    let output = promtool.wait_with_output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "promtool: {told}\n{metrics}");
+    Ok(())
+}
+
+/// A real server that scrapes one target every second, ended with its scope.
+struct Prometheus {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(target: &str) -> Result<Prometheus> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("prometheus.yml");
+        fs::write(
+            &config,
+            format!(
+                "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+                 scrape_configs:\n\
+                 - job_name: pitviper\n  static_configs: [{{targets: ['{target}']}}]\n"
+            ),
+        )?;
+        let port = http::free_port()?;
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Prometheus { child, port, _folder: folder })
+    }
+
+    /// The value of the first sample that the query gives, once there is one.
+    fn wait_for_sample(&self, query: &str) -> Result<String> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let path = format!("/api/v1/query?query={encoded}");
+        wait_for(query, LIMIT, || {
+            // Not listening yet, or not ready: asked again.
+            let Ok((200, body)) = http::get(self.port, &path) else { return Ok(None) };
+            let answer: Value = serde_json::from_str(&body)?;
+            let value = answer["data"]["result"][0]["value"][1].as_str();
+            Ok(value.map(str::to_owned))
+        })
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

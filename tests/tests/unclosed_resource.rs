@@ -1,0 +1,31 @@
+//! A file or socket that the collector closes is reported at the line that left it open, without
+//! `-X dev` and with warnings ignored; the same work with `with` is not.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use pitviper_tests::agent::Agent;
+use pitviper_tests::interpreter;
+use pitviper_tests::requirements::met;
+use pitviper_tests::site::marked;
+use pitviper_tests::target::Target;
+
+#[test]
+fn what_the_collector_closes_is_reported_at_its_line() -> Result<()> {
+    if !met("unclosed_resource")? {
+        return Ok(());
+    }
+    interpreter::on_every(usize::MAX, |python| {
+        let folder = tempfile::tempdir()?;
+        let mut target = Target::start(python, "unclosed.py", &[folder.path()])?;
+        target.tell("go")?;
+        let args = ["attach", &target.pid().to_string(), "--duration", "15s", "--json"];
+        let ended = Agent::attach(&args)?.ended(Duration::from_secs(60))?;
+        let report = ended.report()?;
+        report.confirmed_at("unclosed-resource", &marked("unclosed.py", "file")?)?;
+        report.confirmed_at("unclosed-resource", &marked("unclosed.py", "socket")?)?;
+        ensure!(report.findings().len() == 2, "more than these two: {}", report.outline());
+        ensure!(ended.code() == Some(1), "confirmed findings, and {}", ended.status);
+        report.ledger().check_sums()
+    })
+}
