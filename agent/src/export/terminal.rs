@@ -43,6 +43,11 @@ impl Style {
     }
 }
 
+/// A name from the target as a terminal may show it.
+pub fn harmless(text: &str) -> String {
+    visible(text, NAME)
+}
+
 /// A change, as it happens.
 pub fn news(news: &News, style: Style) -> String {
     match news.change {
@@ -85,7 +90,7 @@ pub fn summary(report: &Report, style: Style) -> String {
         "pitviper {} · pid {} · Python {} · {seconds} s",
         report.version,
         report.process.pid,
-        visible(&report.process.python, NAME)
+        harmless(&report.process.python)
     );
     push_line(&mut text, "", &style.paint(Ink::Bold, &title));
     let confirmed = report.findings.iter().filter(|f| f.confidence == Confidence::Confirmed);
@@ -127,9 +132,10 @@ fn place_of(finding: &Finding) -> String {
     finding.site.as_ref().map_or_else(|| "(no Python line known)".to_owned(), place)
 }
 
-fn place(frame: &Frame) -> String {
+/// `file.py:42 function`, harmless.
+pub fn place(frame: &Frame) -> String {
     let function = frame.qualname.as_ref().unwrap_or(&frame.function);
-    format!("{}:{} {}", visible(&frame.file, NAME), frame.line, visible(function, NAME))
+    format!("{}:{} {}", harmless(&frame.file), frame.line, harmless(function))
 }
 
 /// The sums: nobody has to take a verdict on trust.
@@ -160,8 +166,8 @@ fn ledger(totals: &Totals, style: Style) -> String {
     }
     let descriptors = totals.descriptors;
     _ = write!(line, " · descriptors: {} tracked", descriptors.tracked);
-    if let (Some(actual), Some(drift)) = (descriptors.actual, descriptors.drift()) {
-        _ = write!(line, ", {actual} in /proc (drift {drift:+})");
+    if let (Some(actual), Some(drift)) = (descriptors.actual, descriptors.drift) {
+        _ = write!(line, ", {actual} in the process's table, {drift} corrected");
     }
     _ = write!(line, ", {} open before the attach", descriptors.before_attach);
     let ink = if lost == 0 { Ink::Dim } else { Ink::Yellow };
