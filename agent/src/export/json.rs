@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::detect::{Evidence, Finding};
 use crate::ledger::Totals;
 use crate::python::Frame;
-use crate::source::{Flow, Snapshot};
+use crate::source::Flow;
 
 use super::{Report, WallClock};
 
@@ -46,21 +45,6 @@ pub fn document(report: &Report) -> String {
 /// One finding as a line of JSON, with a line feed: what `findings` holds in the document.
 pub fn line(finding: &Finding, pid: u32, clock: &WallClock) -> String {
     line_of(&finding_of(finding, pid, clock))
-}
-
-/// A frame as it stands in `stack`.
-pub fn frame(frame: &Frame) -> Value {
-    value_of(&frame_of(frame))
-}
-
-/// The sums of a snapshot over all processes, as they stand in `ledger`.
-pub fn ledger_of_snapshot(snapshot: &Snapshot) -> Value {
-    value_of(&ledger_of(&Totals::of_snapshot(snapshot)))
-}
-
-fn value_of(value: &impl Serialize) -> Value {
-    // Fails for maps whose keys are not strings; there is none.
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 fn line_of(value: &impl Serialize) -> String {
@@ -158,7 +142,7 @@ struct JsonStacks {
 struct JsonDescriptors {
     tracked: u64,
     actual: Option<u64>,
-    drift: Option<u64>,
+    drift: Option<i64>,
     before_attach: u64,
 }
 
@@ -176,6 +160,16 @@ fn finding_of<'a>(finding: &'a Finding, pid: u32, clock: &WallClock) -> JsonFind
         first_seen: clock.unix_seconds(finding.first_ns),
         last_seen: clock.unix_seconds(finding.last_ns),
     }
+}
+
+/// One frame, for the lines of a trace.
+pub fn frame(frame: &Frame) -> serde_json::Value {
+    serde_json::to_value(frame_of(frame)).unwrap_or_default()
+}
+
+/// The loss ledger by itself, for the last line of a trace.
+pub fn ledger(totals: &Totals) -> serde_json::Value {
+    serde_json::to_value(ledger_of(totals)).unwrap_or_default()
 }
 
 fn frame_of(frame: &Frame) -> JsonFrame<'_> {
@@ -211,7 +205,7 @@ fn ledger_of(totals: &Totals) -> JsonLedger<'_> {
         descriptors: JsonDescriptors {
             tracked: totals.descriptors.tracked,
             actual: totals.descriptors.actual,
-            drift: totals.descriptors.drift,
+            drift: totals.descriptors.drift(),
             before_attach: totals.descriptors.before_attach,
         },
     }
@@ -226,7 +220,7 @@ mod tests {
     use super::*;
     use crate::export::sample;
 
-    fn parsed(text: &str) -> Value {
+    fn parsed(text: &str) -> serde_json::Value {
         assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "one line");
         serde_json::from_str(text).expect("JSON")
     }
@@ -273,8 +267,12 @@ mod tests {
     fn the_ledger_adds_up() {
         let report = parsed(&document(&sample::report()));
         let ledger = &report["ledger"];
-        let dropped: u64 =
-            ledger["dropped"].as_object().expect("object").values().filter_map(Value::as_u64).sum();
+        let dropped: u64 = ledger["dropped"]
+            .as_object()
+            .expect("object")
+            .values()
+            .filter_map(serde_json::Value::as_u64)
+            .sum();
         let received = ledger["received"].as_u64().expect("a count");
         assert_eq!(ledger["emitted"].as_u64(), Some(received + dropped));
     }

@@ -129,11 +129,6 @@ fn totals() -> Totals {
     Totals {
         flows: BTreeMap::from([("closed", flow(90, 0)), ("opened", flow(502, 2))]),
         stacks: StackOutcomes { complete: 500, truncated: 1, unreadable: 0, no_thread_state: 1 },
-        descriptors: DescriptorTotals {
-            tracked: 421,
-            actual: Some(422),
-            drift: Some(1),
-            before_attach: 9,
-        },
+        descriptors: DescriptorTotals { tracked: 421, actual: Some(422), before_attach: 9 },
     }
 }

@@ -43,11 +43,6 @@ impl Style {
     }
 }
 
-/// A name from the target as a terminal may show it.
-pub fn harmless(text: &str) -> String {
-    visible(text, NAME)
-}
-
 /// A change, as it happens.
 pub fn news(news: &News, style: Style) -> String {
     match news.change {
@@ -90,7 +85,7 @@ pub fn summary(report: &Report, style: Style) -> String {
         "pitviper {} · pid {} · Python {} · {seconds} s",
         report.version,
         report.process.pid,
-        harmless(&report.process.python)
+        visible(&report.process.python, NAME)
     );
     push_line(&mut text, "", &style.paint(Ink::Bold, &title));
     let confirmed = report.findings.iter().filter(|f| f.confidence == Confidence::Confirmed);
@@ -135,7 +130,7 @@ fn place_of(finding: &Finding) -> String {
 /// `file.py:42 function`, harmless.
 pub fn place(frame: &Frame) -> String {
     let function = frame.qualname.as_ref().unwrap_or(&frame.function);
-    format!("{}:{} {}", harmless(&frame.file), frame.line, harmless(function))
+    format!("{}:{} {}", visible(&frame.file, NAME), frame.line, visible(function, NAME))
 }
 
 /// The sums: nobody has to take a verdict on trust.
@@ -166,8 +161,8 @@ fn ledger(totals: &Totals, style: Style) -> String {
     }
     let descriptors = totals.descriptors;
     _ = write!(line, " · descriptors: {} tracked", descriptors.tracked);
-    if let (Some(actual), Some(drift)) = (descriptors.actual, descriptors.drift) {
-        _ = write!(line, ", {actual} in the process's table, {drift} corrected");
+    if let (Some(actual), Some(drift)) = (descriptors.actual, descriptors.drift()) {
+        _ = write!(line, ", {actual} in its table (drift {drift:+})");
     }
     _ = write!(line, ", {} open before the attach", descriptors.before_attach);
     let ink = if lost == 0 { Ink::Dim } else { Ink::Yellow };

@@ -171,6 +171,16 @@ impl Ledger {
         &self.losses
     }
 
+    /// Events by kind, as the newest snapshot has them.
+    pub fn flows(&self) -> &BTreeMap<&'static str, Flow> {
+        &self.flows
+    }
+
+    /// How the walks of stacks went, as the newest snapshot has it.
+    pub fn outcomes(&self) -> StackOutcomes {
+        self.outcomes
+    }
+
     /// What did not fit.
     pub fn overflow(&self) -> Overflow {
         self.overflow

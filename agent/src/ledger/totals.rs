@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::{DescriptorOrigin, Flow, LiveDescriptor, Snapshot, StackOutcomes, TableCheck};
+use crate::source::{Flow, StackOutcomes, TableCheck};
 
 /// The loss ledger of one process's report. Events and stacks are those of the whole source,
 /// descriptors those of the process.
@@ -23,8 +23,6 @@ pub struct DescriptorTotals {
     pub tracked: u64,
     /// In the process's own table at the last reconciliation; `None` when there was none.
     pub actual: Option<u64>,
-    /// Corrections that reconciliations had to make so far; `None` when there was none.
-    pub drift: Option<u64>,
     /// Of those tracked, open before the attach.
     pub before_attach: u64,
 }
@@ -35,34 +33,18 @@ impl DescriptorTotals {
         Self {
             tracked: check.map_or(open, |check| check.tracked),
             actual: check.map(|check| check.actual),
-            drift: check.map(|check| check.drift),
             before_attach,
         }
+    }
+
+    /// `tracked − actual`; `None` when `actual` is unknown.
+    pub fn drift(&self) -> Option<i64> {
+        let actual = i64::try_from(self.actual?).ok()?;
+        i64::try_from(self.tracked).ok()?.checked_sub(actual)
     }
 }
 
 impl Totals {
-    /// Over all processes of a snapshot.
-    pub fn of_snapshot(snapshot: &Snapshot) -> Self {
-        let sum = |part: fn(&TableCheck) -> u64| snapshot.tables.iter().map(part).sum();
-        let check = snapshot.tables.first().map(|first| TableCheck {
-            process: first.process,
-            actual: sum(|check| check.actual),
-            tracked: sum(|check| check.tracked),
-            drift: sum(|check| check.drift),
-        });
-        let before = |one: &&LiveDescriptor| one.origin == DescriptorOrigin::BeforeAttach;
-        Self {
-            flows: snapshot.flows.clone(),
-            stacks: snapshot.stacks,
-            descriptors: DescriptorTotals::of(
-                check.as_ref(),
-                snapshot.descriptors.len() as u64,
-                snapshot.descriptors.iter().filter(before).count() as u64,
-            ),
-        }
-    }
-
     /// Events that happened.
     pub fn emitted(&self) -> u64 {
         self.flows.values().fold(0, |sum, flow| sum.saturating_add(flow.emitted))
