@@ -162,6 +162,16 @@ fn finding_of<'a>(finding: &'a Finding, pid: u32, clock: &WallClock) -> JsonFind
     }
 }
 
+/// One frame, for the lines of a trace.
+pub fn frame(frame: &Frame) -> serde_json::Value {
+    serde_json::to_value(frame_of(frame)).unwrap_or_default()
+}
+
+/// The loss ledger by itself, for the last line of a trace.
+pub fn ledger(totals: &Totals) -> serde_json::Value {
+    serde_json::to_value(ledger_of(totals)).unwrap_or_default()
+}
+
 fn frame_of(frame: &Frame) -> JsonFrame<'_> {
     JsonFrame {
         file: &frame.file,

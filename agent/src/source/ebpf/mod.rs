@@ -232,6 +232,12 @@ impl Source for Ebpf {
     }
 
     fn stop(&mut self) {
+        // Nothing is watched from one moment on; to detach takes a while, one program at a time,
+        // and what one saw without the other would not add up.
+        for watched in self.watched.values() {
+            // A failure means that the process ended.
+            let _ = self.skeleton.maps.targets.delete(&watched.pid.to_ne_bytes());
+        }
         self.links.clear();
         self.uprobes.detach();
     }
