@@ -179,9 +179,11 @@ impl Located {
         machine(&executable.file).map_err(|what| AnalyseError::UnsupportedBuild { pid, what })?;
         let maps = read_maps(pid).map_err(io)?;
 
-        let mut imports_python = false;
+        let candidates = candidates(&maps, identity);
+        // An exec has only begun: nothing of the program is mapped yet.
+        let mut starting = !candidates.iter().any(|map| map.path == identity.executable);
         let mut unreadable = false;
-        for mapping in candidates(&maps, identity) {
+        for mapping in candidates {
             let opened = if mapping.path == identity.executable {
                 open_executable(pid)
             } else {
@@ -192,7 +194,7 @@ impl Located {
                 continue;
             };
             let Ok(image) = Image::parse(&file, &SYMBOLS) else { continue };
-            imports_python |= image.imports_python;
+            starting |= image.imports_python;
             if image.symbol("_PyRuntime").or(image.symbol("Py_GetVersion")).is_some()
                 && let Some(bias) = image.bias(mapping)
             {
@@ -201,8 +203,8 @@ impl Located {
         }
         Err(if unreadable {
             AnalyseError::Corrupt { pid, what: "the file of its libpython cannot be opened" }
-        } else if imports_python {
-            // The dynamic loader has not come to libpython yet.
+        } else if starting {
+            // Or the dynamic loader has not come to libpython yet.
             AnalyseError::NotReady { pid }
         } else {
             let executable = identity.executable.to_string_lossy().into_owned();
