@@ -23,6 +23,9 @@ use super::walk::{ThreadState, thread_states_of, walk};
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Most files that are searched for the interpreter.
+const MAX_CANDIDATES: usize = 64;
+
 const SYMBOLS: [&str; 5] =
     ["_PyRuntime", "Py_Version", "PyCode_Type", "PyErr_ResourceWarning", "Py_GetVersion"];
 
@@ -132,7 +135,9 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),
         code_dealloc: code_type
-            .and_then(|address| memory.read_u64(address + u64::from(layout.type_dealloc)).ok())
+            .and_then(|address| {
+                memory.read_u64(address.wrapping_add(layout.type_dealloc.into())).ok()
+            })
             .and_then(|address| located.probe_point(address)),
     })
 }
@@ -151,7 +156,7 @@ fn check_layout(
         // A running thread's frames change under the walk, so a single failure proves nothing.
         for frame in walk(memory, layout, state.address, 4).unwrap_or_default() {
             running = true;
-            let found = memory.read_u64(frame.code + u64::from(layout.object_type));
+            let found = memory.read_u64(frame.code.wrapping_add(layout.object_type.into()));
             if code_type.is_none() || found.ok() == code_type {
                 return Ok(true);
             }
@@ -240,6 +245,9 @@ fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> 
     });
     let mut first: Vec<&Mapping> = Vec::new();
     for mapping in maps.iter().filter(is_program).chain(named) {
+        if first.len() == MAX_CANDIDATES {
+            break;
+        }
         if mapping.inode != 0 && !first.iter().any(|known| known.same_file(mapping)) {
             first.push(mapping);
         }

@@ -16,10 +16,10 @@ use super::program::{Program, data};
 const PROCESS: ProcessId = ProcessId(7);
 
 /// (file, function, line), innermost first, by thread.
-type Stacks = BTreeMap<u64, Vec<(String, String, u32)>>;
+pub(crate) type Stacks = BTreeMap<u64, Vec<(String, String, u32)>>;
 
 /// Resolves the stack of every thread, by the way that the agent takes too.
-fn stacks(memory: &impl ReadMemory, interpreter: &Interpreter) -> Stacks {
+pub(crate) fn stacks(memory: &impl ReadMemory, interpreter: &Interpreter) -> Stacks {
     let mut stacks = Stacks::new();
     for state in thread_states(memory, interpreter).unwrap() {
         let frames = walk(memory, &interpreter.layout, state.address, 1000).unwrap();
