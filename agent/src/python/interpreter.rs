@@ -236,21 +236,21 @@ impl Located {
     }
 }
 
-/// The first mapping of each file that may hold the interpreter: the program, then what is named
-/// like Python.
+/// A mapping of each file that may hold the interpreter: the program, then what is named like
+/// Python. One that can be run where there is one, since a file may also be mapped to be read.
 fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> {
     let is_program = |map: &&Mapping| map.path == identity.executable;
     let named = maps.iter().filter(|map| {
         map.path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"))
     });
-    let mut first: Vec<&Mapping> = Vec::new();
-    for mapping in maps.iter().filter(is_program).chain(named) {
-        if first.len() == MAX_CANDIDATES {
-            break;
-        }
-        if mapping.inode != 0 && !first.iter().any(|known| known.same_file(mapping)) {
-            first.push(mapping);
+    let mut chosen: Vec<&Mapping> = Vec::new();
+    for mapping in maps.iter().filter(is_program).chain(named).filter(|map| map.inode != 0) {
+        match chosen.iter_mut().find(|known| known.same_file(mapping)) {
+            Some(known) if mapping.executable && !known.executable => *known = mapping,
+            Some(_) => {}
+            None => chosen.push(mapping),
         }
     }
-    first
+    chosen.truncate(MAX_CANDIDATES);
+    chosen
 }

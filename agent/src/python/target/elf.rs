@@ -214,6 +214,7 @@ mod tests {
                 let mapping = Mapping {
                     start: mapped,
                     end: mapped,
+                    executable: true,
                     offset: tables[0],
                     device: 0,
                     inode: 1,
