@@ -23,6 +23,7 @@ int reconcile(struct bpf_iter__task_file *context) {
     target = bpf_map_lookup_elem(&targets, &tgid);
     if (!target)
         return 0;
+    target->seen++;
     key.process = target->process;
     key.fd = context->fd;
     entry = bpf_map_lookup_elem(&descriptors, &key);

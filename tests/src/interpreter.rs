@@ -1,7 +1,7 @@
 //! The interpreters that the tests run on.
 //!
 //! `PITVIPER_PYTHONS` lists them: `label=command words;label=command words`. A command that changes
-//! root must show the repository, the temporary directory and `/proc` at their own paths. Without
+//! root must show this crate's folder, the temporary directory and `/proc` at their own paths. Without
 //! it: the newest patch release of each minor version that pyenv has, and the system's own
 //! `/usr/bin/python3.N`.
 

@@ -5,13 +5,28 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::interpreter::Interpreter;
+use crate::interpreter::{self, Interpreter};
 
-/// Makes an environment in `folder` with `packages`; gives its interpreter.
+/// Makes an environment in `folder` with `packages` and gives its interpreter. The interpreters are
+/// tried from the one of `turn` on: not each can make environments (Debian leaves `ensurepip` out,
+/// and one in another root makes them out of reach).
 ///
 /// # Errors
-/// When the environment cannot be made or a package cannot be had.
-pub fn create(python: &Interpreter, folder: &Path, packages: &[&str]) -> Result<Interpreter> {
+/// When no interpreter can; the message has each one's reason.
+pub fn create(turn: usize, folder: &Path, packages: &[&str]) -> Result<Interpreter> {
+    let count = interpreter::all()?.len();
+    let mut reasons = String::new();
+    for offset in 0..count {
+        let python = interpreter::pick(turn + offset)?;
+        match create_with(&python, &folder.join(&python.label), packages) {
+            Ok(environment) => return Ok(environment),
+            Err(error) => reasons += &format!("{}: {error:#}\n", python.label),
+        }
+    }
+    bail!("no interpreter could make an environment:\n{reasons}")
+}
+
+fn create_with(python: &Interpreter, folder: &Path, packages: &[&str]) -> Result<Interpreter> {
     let mut make = python.command();
     run(make.args(["-m", "venv"]).arg(folder))?;
     let executable = folder.join("bin/python");

@@ -45,7 +45,7 @@ fn each_kind_of_leak_is_confirmed_in_time() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let with_package = venv::create(&interpreter::pick(0)?, folder.path(), &["filelock"])?;
+    let with_package = venv::create(0, folder.path(), &["filelock"])?;
     let leaks: Vec<_> = LEAKS.iter().enumerate().collect();
     together::each(
         leaks.len(),

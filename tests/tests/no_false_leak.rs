@@ -37,12 +37,11 @@ fn healthy_programs_have_no_confirmed_leak() -> Result<()> {
         &kinds,
         |(_, kind)| (**kind).to_owned(),
         |(turn, kind)| {
-            let python = interpreter::pick(*turn)?;
             let folder = tempfile::tempdir()?;
             match **kind {
-                "pip_install" => watch_pip(&python, folder.path()),
-                "pytest" => watch_pytest(&python, folder.path()),
-                kind => watch(&python, kind, folder.path()),
+                "pip_install" => watch_pip(*turn, folder.path()),
+                "pytest" => watch_pytest(*turn, folder.path()),
+                kind => watch(&interpreter::pick(*turn)?, kind, folder.path()),
             }
         },
     )
@@ -54,8 +53,8 @@ fn watch(python: &Interpreter, kind: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn watch_pip(python: &Interpreter, folder: &Path) -> Result<()> {
-    let environment = venv::create(python, &folder.join("environment"), &[])?;
+fn watch_pip(turn: usize, folder: &Path) -> Result<()> {
+    let environment = venv::create(turn, &folder.join("environment"), &[])?;
     let packages = folder.join("packages");
     let mut command =
         ["pip", "install", "--quiet", "--no-cache-dir", "--target"].map(Path::new).to_vec();
@@ -66,8 +65,8 @@ fn watch_pip(python: &Interpreter, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn watch_pytest(python: &Interpreter, folder: &Path) -> Result<()> {
-    let environment = venv::create(python, &folder.join("environment"), &["pytest"])?;
+fn watch_pytest(turn: usize, folder: &Path) -> Result<()> {
+    let environment = venv::create(turn, &folder.join("environment"), &["pytest"])?;
     let suite = folder.join("suite");
     fs::create_dir(&suite)?;
     for number in 0..40 {

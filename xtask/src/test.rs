@@ -89,12 +89,13 @@ fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> 
 
 fn choose_interpreters(options: &Options) -> Result<Vec<Interpreter>> {
     let mut interpreters = interpreters::discover()?;
+    // The machine's own stay in front: tests that need an interpreter which can make virtual
+    // environments take the first.
     if options.all_roots {
         interpreters.extend(roots::complete(&[])?);
     } else if interpreters::minors(&interpreters) < ENOUGH_MINORS {
         interpreters.extend(roots::complete(&interpreters)?);
     }
-    interpreters.sort_by_key(|each| each.version);
     println!("Interpreters:");
     for each in &interpreters {
         println!("  {:<18} {}", each.label(), each.program.display());

@@ -2,23 +2,20 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Turns monotonic nanoseconds into Unix seconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    offset: f64,
+use crate::export::WallClock;
+
+/// Both clocks as they stand now.
+pub(super) fn now() -> WallClock {
+    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallClock {
+        monotonic_ns: monotonic.tv_sec as u64 * 1_000_000_000 + monotonic.tv_nsec as u64,
+        unix_ns: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX),
+    }
 }
 
-impl Clock {
-    /// As the two clocks stand now.
-    pub(super) fn now() -> Self {
-        let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let monotonic = monotonic.tv_sec as f64 + monotonic.tv_nsec as f64 / 1e9;
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Self { offset: unix - monotonic }
-    }
-
-    /// Unix seconds.
-    pub(super) fn unix(self, monotonic_ns: u64) -> f64 {
-        self.offset + monotonic_ns as f64 / 1e9
-    }
+/// Unix seconds of a monotonic time, to the microsecond.
+pub(super) fn unix_seconds(clock: &WallClock, monotonic_ns: u64) -> f64 {
+    let ns = i128::from(clock.unix_ns) + i128::from(monotonic_ns) - i128::from(clock.monotonic_ns);
+    (ns / 1000) as f64 / 1e6
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 use super::arguments::DoctorOptions;
 use super::error::{Exit, ProgramError};
 use super::target;
-use crate::export::terminal::harmless;
+use crate::export::visible;
 use crate::python::{self, AnalyseError, Interpreter, ProcessMemory};
 use crate::source::ebpf::{Ebpf, EbpfError, Options};
+
+/// Characters of a line: the verifier's words can be long.
+const LINE: usize = 2000;
 
 /// How a check came out.
 enum Outcome {
@@ -26,10 +29,10 @@ struct Doctor {
 impl Doctor {
     fn tell(&mut self, what: &str, outcome: &Outcome) {
         match outcome {
-            Outcome::Works(how) => println!("  ok    {what}: {}", harmless(how)),
-            Outcome::Lacks(why) => println!("  note  {what}: {}", harmless(why)),
+            Outcome::Works(how) => println!("  ok    {what}: {}", visible(how, LINE)),
+            Outcome::Lacks(why) => println!("  note  {what}: {}", visible(why, LINE)),
             Outcome::Fails(why, remedy) => {
-                println!("  FAIL  {what}: {}", harmless(why));
+                println!("  FAIL  {what}: {}", visible(why, LINE));
                 println!("        → {remedy}");
                 if self.worst == Exit::Clean {
                     self.worst = Exit::Unsupported;
@@ -44,10 +47,9 @@ fn kernel() -> Outcome {
     let release = release.trim();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 10) => Outcome::Fails(
-            format!("Linux {release} is too old"),
-            "use Linux 5.10 or newer".into(),
-        ),
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 10) => {
+            Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.10 or newer".into())
+        }
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 17) => Outcome::Lacks(format!(
             "Linux {release}: close_range and SCM_RIGHTS are only seen by reconciliation \
              (5.17 and newer see the call)"
@@ -104,22 +106,33 @@ fn io_uring() -> Outcome {
 }
 
 fn interpreter(doctor: &mut Doctor, pid: u32, found: &Interpreter) {
-    doctor.tell("interpreter", &Outcome::Works(format!(
-        "CPython {} in {}", found.version, found.image.display()
-    )));
-    let point = |what: &str, point: bool| if point {
-        Outcome::Works(format!("{what} can be probed"))
-    } else {
-        Outcome::Lacks(format!("{what} is not exported by this build"))
+    doctor.tell(
+        "interpreter",
+        &Outcome::Works(format!("CPython {} in {}", found.version, found.image.display())),
+    );
+    let point = |what: &str, point: bool| {
+        if point {
+            Outcome::Works(format!("{what} can be probed"))
+        } else {
+            Outcome::Lacks(format!("{what} is not exported by this build"))
+        }
     };
-    doctor.tell("unclosed resources", &point("PyErr_ResourceWarning", found.resource_warning.is_some()));
+    doctor.tell(
+        "unclosed resources",
+        &point("PyErr_ResourceWarning", found.resource_warning.is_some()),
+    );
     doctor.tell("freed code objects", &point("code_dealloc", found.code_dealloc.is_some()));
     let memory = ProcessMemory::new(i32::try_from(pid).unwrap_or(i32::MAX));
     let threads = python::thread_states(&memory, found);
-    doctor.tell("stacks", &match threads {
-        Ok(threads) => Outcome::Works(format!("{} Python threads", threads.len())),
-        Err(error) => Outcome::Fails(error.to_string(), "try again; the process may be starting".into()),
-    });
+    doctor.tell(
+        "stacks",
+        &match threads {
+            Ok(threads) => Outcome::Works(format!("{} Python threads", threads.len())),
+            Err(error) => {
+                Outcome::Fails(error.to_string(), "try again; the process may be starting".into())
+            }
+        },
+    );
 }
 
 fn process(doctor: &mut Doctor, pid: u32) {
@@ -133,7 +146,7 @@ fn process(doctor: &mut Doctor, pid: u32) {
                 | AnalyseError::Gone { .. } => Exit::Gone,
                 _ => Exit::Unsupported,
             };
-            println!("  FAIL  {}", harmless(&error.to_string()));
+            println!("  FAIL  {}", visible(&error.to_string(), LINE));
         }
     }
     if let Some(limit) = target::descriptor_limit(pid)

@@ -1,19 +1,29 @@
 //! The commands: they tie the stations together and talk to the person.
 
 mod arguments;
+mod attach;
+mod clock;
+mod doctor;
 mod errno;
 mod error;
+mod graph;
 mod lock;
+mod metrics;
 mod names;
+mod progress;
+mod record;
 mod session;
 mod stop;
 mod target;
-mod tmp;
 mod trace;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::source::Flow;
 
 pub use arguments::Arguments;
 use arguments::Command;
@@ -31,9 +41,10 @@ pub fn run() -> ExitCode {
     };
     let done = match &arguments.command {
         Command::Trace(options) => trace::run(options),
-        Command::Record(o) => tmp::run(o),
+        Command::Attach(options) => attach::run(options),
+        Command::Record(options) => record::run(options),
+        Command::Doctor(options) => doctor::run(options),
         Command::BenchEmptyPair => bench_empty_pair(),
-        _ => Ok(Exit::Usage),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -65,8 +76,8 @@ fn greet(session: &session::Session) {
 }
 
 /// Says on standard error what was lost.
-fn tell_losses(snapshot: &crate::source::Snapshot) {
-    for (kind, flow) in &snapshot.flows {
+fn tell_losses(flows: &BTreeMap<&'static str, Flow>) {
+    for (kind, flow) in flows {
         for (cause, count) in &flow.dropped {
             eprintln!("pitviper: lost {count} events of kind `{kind}`: {cause}");
         }

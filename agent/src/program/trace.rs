@@ -6,24 +6,32 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::arguments::TraceOptions;
-use super::clock::Clock;
+use super::clock;
 use super::error::{Exit, ProgramError};
 use super::session::{News, Session};
 use super::stop::Stop;
 use super::{errno, runtime};
-use crate::event::{DescriptorCall, DescriptorChange, StackStatus};
-use crate::export;
-use crate::ledger::{DescriptorKind, Owner, Ownership, StackNames};
+use crate::event::{DescriptorCall, DescriptorChange, ProcessId, StackStatus};
+use crate::export::{self, WallClock, visible};
+use crate::ledger::{DescriptorKind, DescriptorTotals, Owner, Ownership, StackNames, Totals};
 use crate::python::{Frame, Stack};
-use crate::source::Source;
 use crate::source::ebpf::call_name;
+use crate::source::{DescriptorOrigin, Snapshot, Source};
 
 /// How often events are looked for: the kernel side wakes the agent only when many wait.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Characters of a path, a file or a function that are shown.
+const PATH: usize = 256;
+
+fn place(frame: &Frame) -> String {
+    let function = frame.qualname.as_ref().unwrap_or(&frame.function);
+    format!("{}:{} {}", visible(&frame.file, PATH), frame.line, visible(function, PATH))
+}
+
 struct Printer<'a> {
     options: &'a TraceOptions,
-    clock: Clock,
+    clock: WallClock,
     ownership: Ownership,
     out: BufWriter<std::io::StdoutLock<'static>>,
     /// The reader of standard output has gone.
@@ -56,7 +64,7 @@ impl Printer<'_> {
             stack.map_or_else(Vec::new, |s| s.frames.iter().map(export::json::frame).collect());
         let origin = stack.and_then(|s| s.frames.first());
         json!({
-            "time": self.clock.unix(call.time_ns),
+            "time": clock::unix_seconds(&self.clock, call.time_ns),
             "monotonic_ns": call.time_ns,
             "pid": call.pid,
             "tid": call.tid,
@@ -82,11 +90,12 @@ impl Printer<'_> {
 
     fn text(&self, call: &DescriptorCall, site: Option<&Frame>) -> String {
         let name = call_name(call.call).unwrap_or("?");
-        let seconds = self.clock.unix(call.time_ns);
+        let seconds = clock::unix_seconds(&self.clock, call.time_ns);
         let day = seconds.rem_euclid(86_400.0);
-        let path = call.path.as_deref().map(|path| {
-            format!("\"{}\"", export::terminal::harmless(&String::from_utf8_lossy(path)))
-        });
+        let path = call
+            .path
+            .as_deref()
+            .map(|path| format!("\"{}\"", visible(&String::from_utf8_lossy(path), PATH)));
         let what = match (call.change, error_of(call)) {
             (DescriptorChange::Failed, error) => {
                 format!("{name}({}) = {}", path.unwrap_or_default(), error.unwrap_or_default())
@@ -100,8 +109,7 @@ impl Printer<'_> {
         };
         let took =
             call.duration_ns.map_or_else(String::new, |ns| format!(" {:.0}µs", ns as f64 / 1e3));
-        let place = site
-            .map_or_else(|| format!("({})", status(call.stack_status)), export::terminal::place);
+        let place = site.map_or_else(|| format!("({})", status(call.stack_status)), place);
         format!(
             "{:02}:{:02}:{:09.6} {:>7} {what}{took}  {place}",
             (day / 3600.0) as u32,
@@ -126,10 +134,24 @@ impl Printer<'_> {
         self.write(&line);
         if self.options.stack {
             for frame in stack.iter().flat_map(|s| &s.frames) {
-                let line = format!("{:24}{}", "", export::terminal::place(frame));
+                let line = format!("{:24}{}", "", place(frame));
                 self.write(&line);
             }
         }
+    }
+}
+
+fn totals(snapshot: &Snapshot, process: ProcessId) -> Totals {
+    let of_process = snapshot.descriptors.iter().filter(|d| d.process == process);
+    let before = of_process.clone().filter(|d| d.origin == DescriptorOrigin::BeforeAttach);
+    Totals {
+        flows: snapshot.flows.clone(),
+        stacks: snapshot.stacks,
+        descriptors: DescriptorTotals {
+            tracked: of_process.count() as u64,
+            actual: snapshot.tables.iter().find(|t| t.process == process).map(|t| t.actual),
+            before_attach: before.count() as u64,
+        },
     }
 }
 
@@ -143,7 +165,7 @@ pub(super) fn run(options: &TraceOptions) -> Result<Exit, ProgramError> {
     stop.after(options.duration);
     let mut printer = Printer {
         options,
-        clock: Clock::now(),
+        clock: clock::now(),
         ownership: Ownership::new(options.app_root.iter().cloned()),
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
         closed: false,
@@ -166,10 +188,10 @@ pub(super) fn run(options: &TraceOptions) -> Result<Exit, ProgramError> {
     })?;
     let snapshot = session.source.snapshot()?;
     if options.json {
-        let ledger = export::json::ledger_of_snapshot(&snapshot);
+        let ledger = export::json::ledger(&totals(&snapshot, session.root));
         printer.write(&json!({"event": "summary", "ledger": ledger}).to_string());
     }
     let _ = printer.out.flush();
-    super::tell_losses(&snapshot);
+    super::tell_losses(&snapshot.flows);
     Ok(Exit::Clean)
 }

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::clock::Clock;
+use super::clock;
 use super::error::ProgramError;
 use super::session::{Member, News as Life, Session};
 use super::stop::Stop;
 use super::target;
-use crate::detect::{Board, Finding, News, Rules};
+use crate::detect::{Board, News, Rules};
 use crate::event::ProcessId;
-use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo, Totals};
-use crate::source::{Snapshot, Source, ebpf};
+use crate::export::{Report, WallClock};
+use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo};
+use crate::source::{Source, ebpf};
 
 /// How often the ledger is brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -23,11 +24,11 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) struct Watch {
     pub(super) session: Session,
     pub(super) ledger: Ledger,
-    pub(super) clock: Clock,
-    pub(super) latest: Snapshot,
+    pub(super) clock: WallClock,
+    latest_ns: u64,
+    pub(super) io_uring: bool,
     rules: Rules,
     board: Board,
-    began_ns: u64,
     lives: Vec<Change>,
 }
 
@@ -66,15 +67,14 @@ impl Watch {
             board: rules.board(),
             session,
             ledger,
-            clock: Clock::now(),
-            latest: Snapshot::default(),
+            clock: clock::now(),
+            latest_ns: 0,
+            io_uring: false,
             rules,
-            began_ns: 0,
             lives: Vec::new(),
         };
         watch.enter(watch.session.root);
         watch.look()?;
-        watch.began_ns = watch.latest.time_ns;
         Ok(watch)
     }
 
@@ -94,16 +94,14 @@ impl Watch {
             }
         }
         self.ledger.observe(&snapshot, &self.session.names);
-        for table in &snapshot.tables {
-            self.ledger.set_actual(table.process, table.actual);
-        }
         let now_ns = snapshot.time_ns;
-        self.latest = snapshot;
+        self.latest_ns = now_ns;
+        self.io_uring |= !snapshot.io_uring.is_empty();
         let verdicts = self.rules.evaluate(&self.ledger, now_ns);
         Ok(self.board.update(verdicts, now_ns))
     }
 
-    /// One second of events, then a look. `quiet` ends it early.
+    /// One second of events, then a look.
     pub(super) fn tick(&mut self, stop: &Stop) -> Result<Vec<News>, ProgramError> {
         let until = Instant::now() + TICK;
         let lives = &mut self.lives;
@@ -123,7 +121,7 @@ impl Watch {
         }
         let news = self.look()?;
         for process in ended {
-            self.ledger.process_ended(process, self.latest.time_ns);
+            self.ledger.process_ended(process, self.latest_ns);
         }
         self.session.bury()?;
         Ok(news)
@@ -141,18 +139,8 @@ impl Watch {
         !stop.is_due() && self.session.is_alive()
     }
 
-    /// Every finding, the gravest first.
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        self.board.findings()
-    }
-
-    /// The sums of the run.
-    pub(super) fn totals(&self) -> Totals {
-        self.ledger.totals(self.session.root)
-    }
-
-    /// Unix seconds of begin and end so far.
-    pub(super) fn window(&self) -> (f64, f64) {
-        (self.clock.unix(self.began_ns), self.clock.unix(self.latest.time_ns))
+    /// The run so far.
+    pub(super) fn report(&self) -> Report {
+        Report::new(&self.ledger, &self.board, self.session.root, self.clock)
     }
 }

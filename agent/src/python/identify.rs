@@ -69,15 +69,16 @@ fn search(
 }
 
 fn find_text(block: &[u8]) -> Option<Version> {
-    block.iter().enumerate().filter(|(_, byte)| **byte == b'.').find_map(|(dot, _)| {
-        let start = dot.checked_sub(1)?;
-        let text = block[start..].split(|&byte| byte == 0).next()?;
-        let text = &text[..text.len().min(TEXT)];
-        let begins = start == 0 || block[start - 1] == 0;
-        let names_build_and_compiler = contains(text, b" (") && contains(text, b") ");
-        (begins && names_build_and_compiler && contains(text, b"["))
-            .then(|| Version::from_text(text))
-            .flatten()
+    block.windows(3).enumerate().find_map(|(at, window)| {
+        if window[0] != 0 || !window[1].is_ascii_digit() || window[2] != b'.' {
+            return None;
+        }
+        let start = at + 1;
+        let text = &block[start..block.len().min(start + TEXT)];
+        let text = text.split(|&byte| byte == 0).next()?;
+        let names_build_and_compiler =
+            contains(text, b" (") && contains(text, b") ") && contains(text, b"[");
+        names_build_and_compiler.then(|| Version::from_text(text)).flatten()
     })
 }
 

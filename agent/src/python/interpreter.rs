@@ -23,6 +23,9 @@ use super::walk::{ThreadState, thread_states_of, walk};
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Most files that are searched for the interpreter.
+const MAX_CANDIDATES: usize = 64;
+
 const SYMBOLS: [&str; 5] =
     ["_PyRuntime", "Py_Version", "PyCode_Type", "PyErr_ResourceWarning", "Py_GetVersion"];
 
@@ -132,7 +135,9 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),
         code_dealloc: code_type
-            .and_then(|address| memory.read_u64(address + u64::from(layout.type_dealloc)).ok())
+            .and_then(|address| {
+                memory.read_u64(address.wrapping_add(layout.type_dealloc.into())).ok()
+            })
             .and_then(|address| located.probe_point(address)),
     })
 }
@@ -151,7 +156,7 @@ fn check_layout(
         // A running thread's frames change under the walk, so a single failure proves nothing.
         for frame in walk(memory, layout, state.address, 4).unwrap_or_default() {
             running = true;
-            let found = memory.read_u64(frame.code + u64::from(layout.object_type));
+            let found = memory.read_u64(frame.code.wrapping_add(layout.object_type.into()));
             if code_type.is_none() || found.ok() == code_type {
                 return Ok(true);
             }
@@ -179,9 +184,11 @@ impl Located {
         machine(&executable.file).map_err(|what| AnalyseError::UnsupportedBuild { pid, what })?;
         let maps = read_maps(pid).map_err(io)?;
 
-        let mut imports_python = false;
+        let candidates = candidates(&maps, identity);
+        // An exec has only begun: nothing of the program is mapped yet.
+        let mut starting = !candidates.iter().any(|map| map.path == identity.executable);
         let mut unreadable = false;
-        for mapping in candidates(&maps, identity) {
+        for mapping in candidates {
             let opened = if mapping.path == identity.executable {
                 open_executable(pid)
             } else {
@@ -192,7 +199,7 @@ impl Located {
                 continue;
             };
             let Ok(image) = Image::parse(&file, &SYMBOLS) else { continue };
-            imports_python |= image.imports_python;
+            starting |= image.imports_python;
             if image.symbol("_PyRuntime").or(image.symbol("Py_GetVersion")).is_some()
                 && let Some(bias) = image.bias(mapping)
             {
@@ -201,8 +208,8 @@ impl Located {
         }
         Err(if unreadable {
             AnalyseError::Corrupt { pid, what: "the file of its libpython cannot be opened" }
-        } else if imports_python {
-            // The dynamic loader has not come to libpython yet.
+        } else if starting {
+            // Or the dynamic loader has not come to libpython yet.
             AnalyseError::NotReady { pid }
         } else {
             let executable = identity.executable.to_string_lossy().into_owned();
@@ -229,18 +236,21 @@ impl Located {
     }
 }
 
-/// The first mapping of each file that may hold the interpreter: the program, then what is named
-/// like Python.
+/// A mapping of each file that may hold the interpreter: the program, then what is named like
+/// Python. One that can be run where there is one, since a file may also be mapped to be read.
 fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> {
     let is_program = |map: &&Mapping| map.path == identity.executable;
     let named = maps.iter().filter(|map| {
         map.path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"))
     });
-    let mut first: Vec<&Mapping> = Vec::new();
-    for mapping in maps.iter().filter(is_program).chain(named) {
-        if mapping.inode != 0 && !first.iter().any(|known| known.same_file(mapping)) {
-            first.push(mapping);
+    let mut chosen: Vec<&Mapping> = Vec::new();
+    for mapping in maps.iter().filter(is_program).chain(named).filter(|map| map.inode != 0) {
+        match chosen.iter_mut().find(|known| known.same_file(mapping)) {
+            Some(known) if mapping.executable && !known.executable => *known = mapping,
+            Some(_) => {}
+            None => chosen.push(mapping),
         }
     }
-    first
+    chosen.truncate(MAX_CANDIDATES);
+    chosen
 }

@@ -148,3 +148,88 @@ impl CodeTable {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{RawBytes, RawFrame, RawString};
+
+    const VERSION: Version = Version { major: 3, minor: 12, micro: 1 };
+
+    fn string(text: &str) -> RawString {
+        RawString { address: 8, kind: 1, length: text.len() as u64, data: text.into() }
+    }
+
+    fn record(process: u32, id: CodeId, name: &str) -> CodeRecord {
+        CodeRecord {
+            process: ProcessId(process),
+            id,
+            address: 64,
+            first_line: 1,
+            flags: 0,
+            first_traceable: 1,
+            filename: string("app.py"),
+            name: string(name),
+            qualname: Some(string("C.f")),
+            // RESUME on line 1, then eight units on line 3.
+            line_table: RawBytes { address: 8, length: 4, data: vec![0xf0, 3, 0xe7, 4] },
+        }
+    }
+
+    fn stack(frames: &[(CodeId, u64)]) -> StackRecord {
+        let frames = frames.iter().map(|&(code, instruction)| RawFrame { code, instruction });
+        StackRecord { process: ProcessId(1), id: 1, truncated: true, frames: frames.collect() }
+    }
+
+    #[test]
+    fn unknown_code_stays_visible_and_unbegun_frames_do_not() {
+        let mut table = CodeTable::default();
+        table.insert(VERSION, record(1, 7, "f")).unwrap();
+        let resolved = table.resolve(&stack(&[(7, 4), (7, 0), (8, 4)]));
+        let shown: Vec<_> = resolved
+            .frames
+            .iter()
+            .map(|f| (&*f.file, &*f.function, f.qualname.as_deref()))
+            .collect();
+        assert_eq!(shown, [("app.py", "f", Some("C.f")), ("?", "?", None)]);
+        assert_eq!((resolved.unresolved, resolved.truncated), (1, true));
+    }
+
+    #[test]
+    fn what_is_used_outlives_what_is_not() {
+        let mut table = CodeTable::with_bounds(16, usize::MAX);
+        for id in 0..200 {
+            table.insert(VERSION, record(1, id, "f")).unwrap();
+            assert_eq!(table.resolve(&stack(&[(0, 4)])).unresolved, 0);
+            assert!(table.len() <= 16);
+        }
+        assert_eq!(table.evicted() + table.len() as u64, 200);
+        assert_eq!(table.resolve(&stack(&[(199, 4), (1, 4)])).unresolved, 1);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut table = CodeTable::with_bounds(usize::MAX, 20_000);
+        for id in 0..200 {
+            table.insert(VERSION, record(1, id, &"long".repeat(500))).unwrap();
+            assert!(table.bytes <= 20_000);
+        }
+        assert!(table.evicted() > 180);
+        // The same object again costs nothing more.
+        let before = (table.len(), table.bytes);
+        table.insert(VERSION, record(1, 199, &"long".repeat(500))).unwrap();
+        assert_eq!((table.len(), table.bytes), before);
+    }
+
+    #[test]
+    fn a_process_is_forgotten_whole() {
+        let mut table = CodeTable::default();
+        table.insert(VERSION, record(1, 1, "f")).unwrap();
+        table.insert(VERSION, record(2, 2, "g")).unwrap();
+        table.forget(ProcessId(1));
+        assert_eq!(table.resolve(&stack(&[(1, 4), (2, 4)])).unresolved, 1);
+        table.forget(ProcessId(2));
+        assert!(table.is_empty());
+        assert_eq!((table.bytes, table.files.len()), (0, 0));
+    }
+}

@@ -116,28 +116,29 @@ fn bootstrap(
 
 /// Writes the program that runs the root's Python. It replaces itself step by step, so that
 /// its process id is the interpreter's. In a mount namespace of its own, which ends with
-/// it, the root gets /proc and a read-only view of this repository's test programs.
+/// it, the root gets /proc, the folder for temporary files and a read-only view of this
+/// repository, each at the path that it has outside.
 ///
 /// Where this machine is itself a chroot, `/` is no mount point and its propagation cannot
 /// be set; then the mounts may show outside and stay, hence the look whether they are there.
 fn write_entry(root: &Path, release: &str, minor: u32) -> Result<PathBuf> {
     let entry = root.with_file_name(format!("{release}-python3.{minor}"));
-    let tests = workspace::root().join("tests");
     let script = format!(
         r#"#!/bin/sh
 set -e
 propagation=private
 unshare --mount true 2>/dev/null || propagation=unchanged
 exec unshare --mount --propagation $propagation sh -ec '
-    root=$1 tests=$2; shift 2
-    mkdir -p "$root$tests"
+    root=$1 repository=$2 temporary=${{TMPDIR:-/tmp}}; shift 2
+    mkdir -p "$root$repository" "$root$temporary"
     mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-    mountpoint -q "$root$tests" || mount --bind -o ro "$tests" "$root$tests"
+    mountpoint -q "$root$temporary" || mount --bind "$temporary" "$root$temporary"
+    mountpoint -q "$root$repository" || mount --bind -o ro "$repository" "$root$repository"
     exec chroot "$root" "$@"
-' sh {root} {tests} python3.{minor} "$@"
+' sh {root} {repository} python3.{minor} "$@"
 "#,
         root = quoted(root)?,
-        tests = quoted(&tests)?,
+        repository = quoted(workspace::root())?,
     );
     fs::write(&entry, script).with_context(|| format!("failed to write {}", entry.display()))?;
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o755))

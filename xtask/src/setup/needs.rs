@@ -86,7 +86,12 @@ const NEEDS: &[Need] = &[
     need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
     need(Probe::Program("strace"), "strace", "compare with strace", &[Set::Bench]),
     need(Probe::Program("bpftool"), "bpftool", "read the eBPF programs' run time", &[Set::Bench]),
-    need(Probe::Module("ensurepip"), "python3-venv", "install py-spy to compare", &[Set::Bench]),
+    need(
+        Probe::Module("ensurepip"),
+        "python3-venv",
+        "make virtual environments",
+        &[Set::Test, Set::Bench],
+    ),
 ];
 
 /// What the sets need and `present` does not find.

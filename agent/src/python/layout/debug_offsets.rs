@@ -145,7 +145,7 @@ impl<'a> Struct<'a> {
     fn field(&self, index: u16, width: u64) -> Result<u32, LayoutError> {
         let offset = self.block.u64_at(self.start + 8 * index);
         let inside = offset.checked_add(width).is_some_and(|end| end <= self.size);
-        if !inside || offset % width != 0 {
+        if !inside || !offset.is_multiple_of(width) {
             return Err(LayoutError::Implausible(self.name));
         }
         u32::try_from(offset).map_err(|_| LayoutError::Implausible(self.name))

@@ -159,3 +159,70 @@ fn load(header: &ProgramHeader64<LittleEndian>) -> Option<Segment> {
 fn is_name(text: &[u8], name: &str) -> bool {
     text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn finds_symbols_of_this_program() {
+        let program = File::open(std::env::current_exe().unwrap()).unwrap();
+        machine(&program).unwrap();
+        let image = Image::parse(&program, &["main", "no_such_symbol"]).unwrap();
+        assert!(image.symbol("main").is_some());
+        assert_eq!(image.symbol("no_such_symbol"), None);
+        assert!(!image.imports_python);
+        assert!(image.writable().count() > 0);
+    }
+
+    #[test]
+    fn other_machines_are_told() {
+        let mut header = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0";
+        assert_eq!(machine(&file(&header)), Ok(()));
+        header[18] = 0xb7;
+        assert_eq!(machine(&file(&header)), Err("a program for another processor than x86-64"));
+        header[4] = 1;
+        assert_eq!(machine(&file(&header)), Err("a 32-bit program"));
+        assert_eq!(machine(&file(b"#!/bin/sh")), Err("a program that is not an ELF file"));
+    }
+
+    proptest! {
+        /// A header with forged numbers over forged bytes: it is parsed or not, soon.
+        #[test]
+        fn a_forged_file_is_parsed_or_not(
+            mut bytes in prop::collection::vec(prop_oneof![Just(0), 0..16_u8, any::<u8>()], 64..2048),
+            tables in prop::array::uniform2(0..2048_u64),
+            counts in prop::array::uniform2(0..40_u16),
+            mapped in any::<u64>(),
+        ) {
+            bytes[..16].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+            bytes[32..40].copy_from_slice(&tables[0].to_le_bytes());
+            bytes[40..48].copy_from_slice(&tables[1].to_le_bytes());
+            for (at, number) in [(54, 56), (56, counts[0]), (58, 64), (60, counts[1])] {
+                bytes[at..at + 2].copy_from_slice(&u16::to_le_bytes(number));
+            }
+            if let Ok(image) = Image::parse(&file(&bytes), &["_PyRuntime"]) {
+                let mapping = Mapping {
+                    start: mapped,
+                    end: mapped,
+                    executable: true,
+                    offset: tables[0],
+                    device: 0,
+                    inode: 1,
+                    path: "".into(),
+                };
+                let _ = image.bias(&mapping);
+                prop_assert!(image.writable().count() <= 40);
+            }
+        }
+    }
+}

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,9 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use super::super::memory::ReadMemory;
 use super::maps::Mapping;
+
+/// Bytes of the file that are compared with the process's memory: of code, as a rule.
+const COMPARED: u64 = 64 << 10;
 
 /// A file of a target.
 #[derive(Debug)]
@@ -94,19 +96,17 @@ fn reopen(handle: &OwnedFd) -> io::Result<File> {
 }
 
 /// Whether `file` is what `mapping` maps: by device and inode, or, since an overlay shows other
-/// numbers to `stat` than to `maps`, by its first page, which holds the ELF header and as a rule
-/// the build id.
+/// numbers to `stat` than to `maps`, by its first pages.
 fn is_mapped_by(file: &File, mapping: &Mapping, memory: &impl ReadMemory) -> bool {
     if let Ok(metadata) = file.metadata()
         && (metadata.dev(), metadata.ino()) == (mapping.device, mapping.inode)
     {
         return true;
     }
-    let mut on_disk = [0; 4096];
-    let mut mapped = [0; 4096];
-    mapping.offset == 0
-        && !mapping.path.as_os_str().as_bytes().ends_with(b" (deleted)")
-        && file.read_exact_at(&mut on_disk, 0).is_ok()
+    let length = (mapping.end - mapping.start).min(COMPARED) as usize;
+    let mut on_disk = vec![0; length];
+    let mut mapped = vec![0; length];
+    file.read_exact_at(&mut on_disk, mapping.offset).is_ok()
         && memory.read(mapping.start, &mut mapped).is_ok()
         && on_disk == mapped
 }

@@ -17,6 +17,8 @@ pub(crate) struct Mapping {
     pub(crate) start: u64,
     /// Address past the last.
     pub(crate) end: u64,
+    /// Its pages may be run: the dynamic loader made it, not a program that reads the file.
+    pub(crate) executable: bool,
     /// Where in the file it starts.
     pub(crate) offset: u64,
     /// The file's device.
@@ -64,7 +66,7 @@ fn parse(line: &[u8]) -> Option<Mapping> {
         std::str::from_utf8(field).ok()
     };
     let (start, end) = field()?.split_once('-')?;
-    let _permissions = field()?;
+    let permissions = field()?;
     let offset = field()?;
     let (major, minor) = field()?.split_once(':')?;
     let inode = field()?;
@@ -73,6 +75,7 @@ fn parse(line: &[u8]) -> Option<Mapping> {
     Some(Mapping {
         start: hex(start)?,
         end: hex(end)?,
+        executable: permissions.contains('x'),
         offset: hex(offset)?,
         device: rustix::fs::makedev(
             u32::from_str_radix(major, 16).ok()?,
@@ -108,6 +111,7 @@ mod tests {
             parse(b"55a0-55b0 r-xp 00001000 fe:01 1234                 /opt/a b\\012c (deleted)")
                 .unwrap();
         assert_eq!((mapping.start, mapping.end, mapping.offset), (0x55a0, 0x55b0, 0x1000));
+        assert!(mapping.executable);
         assert_eq!((mapping.device, mapping.inode), (rustix::fs::makedev(0xfe, 1), 1234));
         assert_eq!(mapping.path.to_str(), Some("/opt/a b\nc (deleted)"));
         assert_eq!(parse(b"7f00-7f01 rw-p 00000000 00:00 0 ").unwrap().path.to_str(), Some(""));

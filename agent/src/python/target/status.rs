@@ -46,7 +46,11 @@ pub(crate) fn identify(pid: i32) -> Result<Identity, AnalyseError> {
     if status.tgid != pid {
         return Err(AnalyseError::Thread { pid, process: status.tgid });
     }
-    let executable = process.exe().map_err(translate)?;
+    let executable = process.exe().map_err(|error| match error {
+        // It has given up its memory and is about to become a zombie.
+        ProcError::NotFound(_) => AnalyseError::Gone { pid },
+        error => translate(error),
+    })?;
     Ok(Identity { start_time: stat.starttime, executable })
 }
 

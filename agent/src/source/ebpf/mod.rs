@@ -74,6 +74,12 @@ struct Watched {
     checks: reconcile::Checks,
 }
 
+/// What the kernel side keeps of a watched process.
+fn target(skeleton: &PitviperSkel<'static>, pid: u32) -> Option<types::target> {
+    let found = skeleton.maps.targets.lookup(&pid.to_ne_bytes(), MapFlags::ANY);
+    found.ok().flatten().map(|value| decode::read(&value))
+}
+
 impl Ebpf {
     /// Loads the probes into the kernel. Nothing is watched yet.
     pub fn load(options: &Options) -> Result<Self, EbpfError> {
@@ -111,11 +117,6 @@ impl Ebpf {
             .targets
             .update(&pid.to_ne_bytes(), decode::bytes(target), MapFlags::ANY)
             .map_err(|cause| EbpfError::Map { action: "write", map: "targets", cause })
-    }
-
-    fn target(&self, pid: u32) -> Option<types::target> {
-        let found = self.skeleton.maps.targets.lookup(&pid.to_ne_bytes(), MapFlags::ANY);
-        found.ok().flatten().map(|value| decode::read(&value))
     }
 
     /// Takes in what the ring buffer holds.
@@ -176,7 +177,8 @@ impl Source for Ebpf {
         pid: u32,
         interpreter: Option<&Interpreter>,
     ) -> Result<(), EbpfError> {
-        let Some(mut target) = self.target(pid).filter(|t| t.process == process.0) else {
+        let known = target(&self.skeleton, pid).filter(|t| t.process == process.0);
+        let Some(mut target) = known else {
             return Ok(());
         };
         if let Some(watched) = self.watched.get_mut(&process)
@@ -232,6 +234,14 @@ impl Source for Ebpf {
     }
 
     fn stop(&mut self) {
+        // The last look at what is open; without one, the last but one has to do.
+        let _ = self.reconcile(false);
+        // Nothing is watched from one moment on; to detach takes a while, one program at a time,
+        // and what one saw without the other would not add up.
+        for watched in self.watched.values() {
+            // A failure means that the process ended.
+            let _ = self.skeleton.maps.targets.delete(&watched.pid.to_ne_bytes());
+        }
         self.links.clear();
         self.uprobes.detach();
     }

@@ -13,7 +13,7 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore};
 use pitviper_probes::{PitviperSkel, types};
 
-use super::{Ebpf, EbpfError, decode, tables};
+use super::{Ebpf, EbpfError, decode, tables, target};
 
 /// The iterator over one process's table.
 pub(super) struct Table(Link);
@@ -109,11 +109,15 @@ impl Ebpf {
             bss.reconcile_pass = self.pass;
         }
         let began = tables::now_ns();
+        let seen = |pid| target(&self.skeleton, pid).map_or(0, |target| target.seen);
         for watched in self.watched.values_mut() {
+            watched.checks.actual = None;
             if let Some(table) = &watched.table {
+                let before = seen(watched.pid);
                 table.run()?;
+                let now = seen(watched.pid).wrapping_sub(before);
+                watched.checks.actual = Some(now.into());
             }
-            watched.checks.actual = watched.table.is_some().then_some(0);
         }
         let map = &self.skeleton.maps.descriptors;
         let all = tables::entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
@@ -127,7 +131,6 @@ impl Ebpf {
             }
             let checks = &mut watched.checks;
             if entry.pass == self.pass {
-                checks.actual = checks.actual.map(|n| n + 1);
                 if entry.origin == ORIGIN_FOUND {
                     let before = checks.found.get(&key.fd).filter(|f| f.born_ns == entry.born_ns);
                     if before.is_some_and(|f| !f.counted) {

@@ -6,7 +6,7 @@ use libbpf_rs::{MapCore, MapFlags, MapMut};
 use pitviper_probes::{PitviperSkel, types};
 
 use super::decode::{self, Plain};
-use super::{Ebpf, EbpfError, stack_id};
+use super::{Ebpf, EbpfError, stack_id, target};
 use crate::event::ProcessId;
 use crate::source::{
     DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
@@ -151,7 +151,9 @@ impl Ebpf {
                 let drift = watched.checks.drift();
                 snapshot.tables.push(TableCheck { process: *process, actual, tracked, drift });
             }
-            if self.target(watched.pid).is_some_and(|t| t.process == process.0 && t.uring != 0) {
+            if target(&self.skeleton, watched.pid)
+                .is_some_and(|t| t.process == process.0 && t.uring != 0)
+            {
                 snapshot.io_uring.push(*process);
             }
         }

@@ -2,9 +2,11 @@
 
 Each thread announces itself and blocks on one and the same line, so that the stack which is
 reported is the stack that stays. Prints one JSON object {thread ident: [[file, function, line] …
-innermost first]}, then blocks until standard input closes.
+innermost first]}, then blocks until standard input closes. Arguments are names of
+threads; without any, all are started.
 """
 
+import _thread
 import asyncio
 import functools
 import json
@@ -283,6 +285,10 @@ THREADS = [
 ]
 
 
+def name(target):
+    return getattr(target, "__name__", None)
+
+
 def stack(frame):
     frames = []
     while frame is not None:
@@ -301,10 +307,12 @@ def report():
 
 
 if __name__ == "__main__":
-    for target in THREADS:
-        threading.Thread(target=target, daemon=True).start()
+    chosen = [target for target in THREADS if not sys.argv[1:] or name(target) in sys.argv[1:]]
+    for target in chosen:
+        # Not threading.Thread: its frames would name files of this machine in recordings.
+        _thread.start_new_thread(target, ())
     announced = 0
-    while announced < len(THREADS):
+    while announced < len(chosen):
         announced += len(os.read(READ, 100))
     report(), os.read(0, 1)
     os._exit(0)

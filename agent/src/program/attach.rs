@@ -1,0 +1,111 @@
+//! `pitviper attach`: findings as they come, and a summary.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use super::arguments::{AttachOptions, JsonMode, Weight};
+use super::error::{Exit, ProgramError};
+use super::progress::Progress;
+use super::stop::Stop;
+use super::watch::Watch;
+use super::{graph, metrics, runtime};
+use crate::detect::{Change, Confidence, News};
+use crate::export::terminal::Style;
+use crate::export::{Report, json, output, terminal};
+
+/// Graphs that `--svg` writes.
+const GRAPHS: [(&str, Weight); 2] =
+    [("descriptors-opened.svg", Weight::Opened), ("descriptors-alive.svg", Weight::Alive)];
+
+/// A reader that went away is no reason to end the watch: metrics and graphs go on.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn check_outputs(options: &AttachOptions) -> Result<(), ProgramError> {
+    let Some(directory) = &options.svg else { return Ok(()) };
+    let bad = |cause: String| ProgramError::BadOutput(cause);
+    std::fs::create_dir_all(directory)
+        .map_err(|cause| bad(format!("failed to create {}: {cause}", directory.display())))?;
+    for (name, _) in GRAPHS {
+        output::check_writable(&directory.join(name)).map_err(|error| bad(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn tell(news: &[News], watch: &Watch, options: &AttachOptions, style: Style) {
+    for change in news {
+        match options.json {
+            Some(JsonMode::Document) => {}
+            Some(JsonMode::Lines) => {
+                if matches!(change.change, Change::New | Change::Upgraded) {
+                    let pid = watch.report().pid(&change.finding);
+                    print(&json::line(&change.finding, pid, &watch.clock));
+                }
+            }
+            None => print(&(terminal::news(change, style) + "\n")),
+        }
+    }
+}
+
+fn write_graphs(watch: &Watch, directory: &Path) -> Result<(), ProgramError> {
+    for (name, weight) in GRAPHS {
+        let path = directory.join(name);
+        graph::write(&path, &graph::svg(watch, weight)?)?;
+        eprintln!("pitviper: wrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn exit(report: &Report) -> Exit {
+    if report.findings.iter().any(|finding| finding.confidence == Confidence::Confirmed) {
+        Exit::Findings
+    } else {
+        Exit::Clean
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
+    check_outputs(options)?;
+    let runtime = runtime()?;
+    let metrics = metrics::listen(&runtime, options.listen, options.listen_public)?;
+    let mut stop = Stop::new(&runtime)?;
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = Style { color };
+    let sizes = options.sizes.options(false, options.follow_children);
+    let mut watch = Watch::start(options.pid, &sizes, &options.app_root)?;
+    metrics.publish(&watch);
+    super::greet(&watch.session);
+    stop.after(options.duration);
+    let mut progress = Progress::new("watching");
+    while watch.goes_on(&stop) {
+        let news = watch.tick(&stop)?;
+        metrics.publish(&watch);
+        if !news.is_empty() {
+            progress.end();
+            tell(&news, &watch, options, style);
+        }
+        progress.tell(&watch);
+    }
+    progress.end();
+    let news = watch.finish()?;
+    tell(&news, &watch, options, style);
+    let report = watch.report();
+    match options.json {
+        Some(JsonMode::Document) => print(&json::document(&report)),
+        Some(JsonMode::Lines) => {}
+        None => print(&terminal::summary(&report, style)),
+    }
+    if watch.io_uring {
+        eprintln!(
+            "pitviper: note: the process uses io_uring; what it opens or closes that way has no line"
+        );
+    }
+    super::tell_losses(&report.totals.flows);
+    if let Some(directory) = &options.svg {
+        write_graphs(&watch, directory)?;
+    }
+    Ok(exit(&report))
+}

@@ -1,0 +1,42 @@
+//! An interpreter in a mount namespace of its own, as in a container: its files are found there,
+//! not under the same names here.
+
+use std::fs::File;
+use std::path::Path;
+
+use pitviper::python::analyse;
+
+use super::installed::supported;
+use super::program::Program;
+
+const SCRIPT: &str = r#"
+mount --bind "$1" "$2" && export LD_LIBRARY_PATH="$2/lib" PYTHONHOME="$2"
+exec "$2/bin/$3" -c 'print(1, flush=True); input()'
+"#;
+
+#[test]
+fn files_of_another_mount_namespace_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    for python in supported() {
+        let file = python.path.canonicalize().unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let prefix = file.parent().unwrap().parent().unwrap().to_str().unwrap();
+        // Whoever is not root may be it in a user namespace.
+        let user: &[&str] =
+            if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
+        let arguments =
+            ["--mount", "sh", "-ec", SCRIPT, "sh", prefix, folder.to_str().unwrap(), name];
+        let mut program = Program::start(Path::new("unshare"), user.iter().chain(&arguments));
+        assert_eq!(program.line(), "1\n", "{prefix} could not be mounted");
+
+        let interpreter = analyse(program.pid()).unwrap();
+        assert_eq!(interpreter.version, python.version);
+        assert_eq!(Path::new(&interpreter.executable), folder.join("bin").join(name));
+        assert!(interpreter.image.starts_with(&folder), "{}", interpreter.image.display());
+        for point in [interpreter.code_dealloc, interpreter.resource_warning] {
+            let point = point.unwrap();
+            assert!(File::open(&point.path).unwrap().metadata().unwrap().len() > point.file_offset);
+        }
+    }
+}

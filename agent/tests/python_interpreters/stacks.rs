@@ -1,0 +1,94 @@
+//! Stacks read from outside equal `sys._current_frames()`, frame for frame.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use pitviper::event::{ProcessId, RawFrame, StackRecord};
+use pitviper::python::{
+    CodeTable, Interpreter, ProcessMemory, ReadMemory, Stack, analyse, read_code, thread_states,
+    walk,
+};
+
+use super::installed::{Installed, supported};
+use super::program::{Program, data};
+
+const PROCESS: ProcessId = ProcessId(7);
+
+/// (file, function, line), innermost first, by thread.
+pub(crate) type Stacks = BTreeMap<u64, Vec<(String, String, u32)>>;
+
+/// Resolves the stack of every thread, by the way that the agent takes too.
+pub(crate) fn stacks(memory: &impl ReadMemory, interpreter: &Interpreter) -> Stacks {
+    let mut stacks = Stacks::new();
+    for state in thread_states(memory, interpreter).unwrap() {
+        let frames = walk(memory, &interpreter.layout, state.address, 1000).unwrap();
+        let mut table = CodeTable::default();
+        for frame in &frames {
+            let record =
+                read_code(memory, &interpreter.layout, frame.code, PROCESS, frame.code).unwrap();
+            table.insert(interpreter.version, record).unwrap();
+        }
+        let frames = frames
+            .iter()
+            .map(|frame| RawFrame { code: frame.code, instruction: frame.instruction })
+            .collect();
+        let record = StackRecord { process: PROCESS, id: 1, truncated: false, frames };
+        let Stack { frames, unresolved, .. } = table.resolve(&record);
+        assert_eq!(unresolved, 0);
+        let frames = frames
+            .iter()
+            .map(|frame| (frame.file.to_string(), frame.function.to_string(), frame.line));
+        stacks.insert(state.thread_id, frames.collect());
+    }
+    stacks
+}
+
+#[test]
+fn stacks_equal_the_interpreters_own() {
+    for Installed { path, version } in supported() {
+        let mut program = Program::start(&path, [data("blocked.py")]);
+        let own: Stacks = serde_json::from_str(&program.line()).unwrap();
+        assert!(own.len() > 30, "{version}: {} threads", own.len());
+
+        let interpreter = analyse(program.pid()).unwrap();
+        assert_eq!(interpreter.version, version);
+        let memory = ProcessMemory::new(program.pid());
+        let seen = stacks(&memory, &interpreter);
+        assert_eq!(seen.keys().collect::<Vec<_>>(), own.keys().collect::<Vec<_>>(), "{version}");
+        for (thread, frames) in &own {
+            assert_eq!(&seen[thread], frames, "{version}");
+        }
+        check_threads(&memory, &interpreter, &program);
+        check_probe_points(&memory, &interpreter, &path);
+    }
+}
+
+fn check_threads(memory: &impl ReadMemory, interpreter: &Interpreter, program: &Program) {
+    for state in thread_states(memory, interpreter).unwrap() {
+        let slot = state.thread_id.wrapping_add_signed(interpreter.thread_slot);
+        assert_eq!(memory.read_u64(slot), Ok(state.address), "{}", interpreter.version);
+        if let Some(tid) = state.native_thread_id {
+            let task = format!("/proc/{}/task/{tid}", program.pid());
+            assert!(Path::new(&task).exists(), "{task} of {}", interpreter.version);
+        }
+    }
+}
+
+fn check_probe_points(memory: &impl ReadMemory, interpreter: &Interpreter, path: &Path) {
+    let code_type = interpreter.code_type.unwrap();
+    let dealloc = memory.read_u64(code_type + u64::from(interpreter.layout.type_dealloc)).unwrap();
+    let point = interpreter.code_dealloc.as_ref().unwrap();
+    let mut on_disk = [0; 64];
+    std::fs::File::open(&point.path)
+        .unwrap()
+        .read_exact_at(&mut on_disk, point.file_offset)
+        .unwrap();
+    assert_eq!(memory.read_bytes(dealloc, 64).unwrap(), on_disk, "{}", path.display());
+    let warning = interpreter.resource_warning.as_ref().unwrap();
+    assert_eq!(warning.path, point.path);
+    assert_ne!(warning.file_offset, point.file_offset);
+
+    let name = memory.read_u64(code_type + u64::from(interpreter.layout.type_name)).unwrap();
+    assert_eq!(memory.read_bytes(name, 5).unwrap(), b"code\0");
+}
