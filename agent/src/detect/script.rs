@@ -11,7 +11,7 @@ use crate::source::{
     DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, UnclosedCounters,
 };
 
-use super::{Change, Confidence, Finding, Kind, News, Rules};
+use super::{Board, Change, Confidence, Finding, Kind, News, Rules};
 
 pub(crate) const PROCESS: ProcessId = ProcessId(1);
 /// The attach happens at this second of the monotonic clock.
@@ -148,7 +148,7 @@ impl Script {
             let verdicts = rules.evaluate(&ledger, ns(at));
             news.extend(board.update(verdicts, ns(at)).into_iter().map(|one| (at, one)));
         }
-        Story { news, findings: board.findings(), ledger }
+        Story { news, findings: board.findings(), ledger, board }
     }
 }
 
@@ -250,6 +250,7 @@ pub(crate) struct Story {
     pub(crate) news: Vec<(f64, News)>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) ledger: Ledger,
+    pub(crate) board: Board,
 }
 
 impl Story {

@@ -5,6 +5,7 @@ mod escape;
 pub mod flamegraph;
 pub mod folded;
 pub mod json;
+pub mod metrics;
 pub mod output;
 mod report;
 #[cfg(test)]

@@ -127,7 +127,8 @@ fn place_of(finding: &Finding) -> String {
     finding.site.as_ref().map_or_else(|| "(no Python line known)".to_owned(), place)
 }
 
-fn place(frame: &Frame) -> String {
+/// `file.py:42 function`, harmless.
+pub fn place(frame: &Frame) -> String {
     let function = frame.qualname.as_ref().unwrap_or(&frame.function);
     format!("{}:{} {}", visible(&frame.file, NAME), frame.line, visible(function, NAME))
 }
@@ -161,7 +162,7 @@ fn ledger(totals: &Totals, style: Style) -> String {
     let descriptors = totals.descriptors;
     _ = write!(line, " · descriptors: {} tracked", descriptors.tracked);
     if let (Some(actual), Some(drift)) = (descriptors.actual, descriptors.drift()) {
-        _ = write!(line, ", {actual} in /proc (drift {drift:+})");
+        _ = write!(line, ", {actual} in its table (drift {drift:+})");
     }
     _ = write!(line, ", {} open before the attach", descriptors.before_attach);
     let ink = if lost == 0 { Ink::Dim } else { Ink::Yellow };

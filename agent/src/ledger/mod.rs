@@ -117,13 +117,6 @@ impl Ledger {
         }
     }
 
-    /// How many descriptors `/proc/PID/fd` lists.
-    pub fn set_actual(&mut self, id: ProcessId, actual: u64) {
-        if let Some(process) = self.processes.get_mut(&id) {
-            process.actual = Some(actual);
-        }
-    }
-
     /// Monotonic nanoseconds of the first observation.
     pub fn first_ns(&self) -> Option<u64> {
         self.first_ns
@@ -178,6 +171,16 @@ impl Ledger {
         &self.losses
     }
 
+    /// Events by kind, as the newest snapshot has them.
+    pub fn flows(&self) -> &BTreeMap<&'static str, Flow> {
+        &self.flows
+    }
+
+    /// How the walks of stacks went, as the newest snapshot has it.
+    pub fn outcomes(&self) -> StackOutcomes {
+        self.outcomes
+    }
+
     /// What did not fit.
     pub fn overflow(&self) -> Overflow {
         self.overflow
@@ -189,11 +192,11 @@ impl Ledger {
         Totals {
             flows: self.flows.clone(),
             stacks: self.outcomes,
-            descriptors: DescriptorTotals {
-                tracked: known.map_or(0, Process::open),
-                actual: known.and_then(|known| known.actual),
-                before_attach: known.map_or(0, Process::before_attach),
-            },
+            descriptors: DescriptorTotals::of(
+                known.and_then(|known| known.table.as_ref()),
+                known.map_or(0, Process::open),
+                known.map_or(0, Process::before_attach),
+            ),
         }
     }
 }

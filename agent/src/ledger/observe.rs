@@ -45,6 +45,11 @@ impl Ledger {
         for counters in &snapshot.sites {
             self.book_counters(counters, names);
         }
+        for check in &snapshot.tables {
+            if let Some(process) = self.processes.get_mut(&check.process) {
+                process.table = Some(*check);
+            }
+        }
         self.find_largest_stacks();
         for account in self.accounts.values_mut() {
             account.settle(before_ns, now_ns);

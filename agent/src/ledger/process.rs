@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::source::DescriptorOrigin;
+use crate::source::{DescriptorOrigin, TableCheck};
 
 use super::{DescriptorKind, History, Sample};
 
@@ -54,8 +54,8 @@ pub struct Process {
     pub by_origin: BTreeMap<DescriptorOrigin, u64>,
     /// Descriptors by kind.
     pub by_kind: BTreeMap<DescriptorKind, KindTotals>,
-    /// Descriptors that `/proc` last counted, where somebody has looked.
-    pub actual: Option<u64>,
+    /// How the kernel's own table compared with the ledger at the last reconciliation.
+    pub table: Option<TableCheck>,
     /// It uses io_uring: descriptors may come and go without a syscall.
     pub io_uring: bool,
     pub(super) history: History,

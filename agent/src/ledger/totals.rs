@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::{Flow, StackOutcomes};
+use crate::source::{Flow, StackOutcomes, TableCheck};
 
 /// The loss ledger of one process's report. Events and stacks are those of the whole source,
 /// descriptors those of the process.
@@ -16,18 +16,27 @@ pub struct Totals {
     pub descriptors: DescriptorTotals,
 }
 
-/// Descriptors of a process, as the ledger and as `/proc` count them.
+/// Descriptors, as the ledger and as the kernel's own table count them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DescriptorTotals {
     /// In the ledger.
     pub tracked: u64,
-    /// In `/proc/PID/fd`; `None` when nobody could look.
+    /// In the process's own table at the last reconciliation; `None` when there was none.
     pub actual: Option<u64>,
     /// Of those tracked, open before the attach.
     pub before_attach: u64,
 }
 
 impl DescriptorTotals {
+    pub(super) fn of(check: Option<&TableCheck>, open: u64, before_attach: u64) -> Self {
+        // Both numbers of a check are of one moment; a later one of the ledger would not match.
+        Self {
+            tracked: check.map_or(open, |check| check.tracked),
+            actual: check.map(|check| check.actual),
+            before_attach,
+        }
+    }
+
     /// `tracked − actual`; `None` when `actual` is unknown.
     pub fn drift(&self) -> Option<i64> {
         let actual = i64::try_from(self.actual?).ok()?;
