@@ -70,7 +70,7 @@ fn losses_at_a_bound_are_counted_and_soften_the_verdict() -> Result<()> {
     ensure!(opened == HELD, "{opened} opened, the program did {HELD}");
     let tracked = ledger.count("/descriptors/tracked")?;
     let actual = ledger.count("/descriptors/actual")?;
-    let untracked = ledger.dropped("/by_kind/descriptor/dropped")?;
+    let untracked = ledger.dropped("/by_kind/opened/dropped")?;
     ensure!(actual == before + HELD, "{actual} actual, {} are open", before + HELD);
     ensure!(tracked == MAX_DESCRIPTORS, "{tracked} tracked, of {MAX_DESCRIPTORS} at most");
     ensure!(untracked == actual - tracked, "{untracked} counted as lost: {}", ledger.0);

@@ -2,6 +2,7 @@
 //! attached and the target ends with the right result.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -62,7 +63,7 @@ fn watch(target: &mut Target, signal: Signal) -> Result<()> {
     target.tell("go")?;
     target.expect_within("HALF", LIMIT)?;
     let held = held_by(agent.pid())?;
-    ensure!(!held.is_empty(), "the agent holds no program: bpftool cannot tell");
+    ensure!(!held.is_empty(), "the agent holds no program");
     agent.signal(signal)?;
     let ended = agent.ended(LIMIT)?;
     ensure!(ended.code().is_some() == (signal == Signal::INT), "ended with {}", ended.status);
@@ -86,24 +87,29 @@ fn states_until(over: &AtomicBool, pid: u32) -> Result<BTreeSet<char>> {
 /// A BPF program or link: what it is, and its id.
 type Object = (&'static str, u64);
 
+/// Every program and link of the kernel.
 fn all() -> Result<BTreeSet<Object>> {
-    objects(|_| true)
-}
-
-fn held_by(pid: u32) -> Result<BTreeSet<Object>> {
-    objects(|object| {
-        object["pids"].as_array().is_some_and(|pids| pids.iter().any(|entry| entry["pid"] == pid))
-    })
-}
-
-fn objects(wanted: impl Fn(&Value) -> bool) -> Result<BTreeSet<Object>> {
     let mut found = BTreeSet::new();
     for kind in ["prog", "link"] {
         let output = Command::new("bpftool").args([kind, "show", "--json"]).output()?;
         let listed: Value = serde_json::from_slice(&output.stdout)?;
         for object in listed.as_array().context("bpftool lists nothing")? {
-            if wanted(object) {
-                found.insert((kind, object["id"].as_u64().context("an object without id")?));
+            found.insert((kind, object["id"].as_u64().context("an object without id")?));
+        }
+    }
+    Ok(found)
+}
+
+/// The programs and links that a process has open, as its descriptors tell.
+fn held_by(pid: u32) -> Result<BTreeSet<Object>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed between the listing and the look.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        for (kind, key) in [("prog", "prog_id:"), ("link", "link_id:")] {
+            let id = text.lines().find_map(|line| line.strip_prefix(key));
+            if let Some(id) = id.and_then(|id| id.trim().parse().ok()) {
+                found.insert((kind, id));
             }
         }
     }

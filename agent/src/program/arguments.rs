@@ -90,7 +90,7 @@ pub(super) enum JsonMode {
     pitviper attach 4711 --listen 127.0.0.1:9470    then scrape /metrics")]
 pub(super) struct AttachOptions {
     /// The process to watch
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: u32,
     /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -125,7 +125,7 @@ pub(super) struct AttachOptions {
     pitviper trace 4711 --json | jq .site")]
 pub(super) struct TraceOptions {
     /// The process to trace
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: u32,
     /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -169,7 +169,7 @@ pub(super) enum Weight {
     pitviper record 4711 -o stacks.folded           for other flame graph tools")]
 pub(super) struct RecordOptions {
     /// The process to record
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: u32,
     /// What the graph is of
     #[arg(long, value_enum, default_value_t = What::Descriptors)]
@@ -194,9 +194,12 @@ pub(super) struct RecordOptions {
 #[command(after_help = "Examples:\n  pitviper doctor\n  pitviper doctor 4711")]
 pub(super) struct DoctorOptions {
     /// A process to look at too
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: Option<u32>,
 }
+
+/// The largest number that a pid can be; which ones there are, the system says.
+const PIDS: i64 = i32::MAX as i64;
 
 /// The longest duration that is taken: a year.
 const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;

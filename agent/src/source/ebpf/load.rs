@@ -75,7 +75,8 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
     }
     maps.descriptors.set_max_entries(options.max_descriptors.max(1)).map_err(wrong)?;
-    maps.sites.set_max_entries(options.max_stacks.max(1)).map_err(wrong)?;
+    // One more for what has no stack.
+    maps.sites.set_max_entries(options.max_stacks.saturating_add(1)).map_err(wrong)?;
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
     open.progs.descriptors_enter.set_autoload(options.trace);
