@@ -298,7 +298,9 @@ impl Ledger {
                 continue;
             }
             let line = |ledger: &mut Self, stack: StackId| {
-                let entry = ledger.stack_entry(id, stack, names)?;
+                // No stack, or no room for one: no line. `None` is a line that is on its way.
+                let entry = if stack == 0 { None } else { ledger.stack_entry(id, stack, names) };
+                let Some(entry) = entry else { return Some((None, Owner::Unknown)) };
                 let (frame, owner) = entry.line()?;
                 Some((frame.cloned(), owner))
             };

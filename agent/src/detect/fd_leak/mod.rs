@@ -24,13 +24,14 @@ pub(super) fn evaluate(
     for account in ledger.accounts() {
         if let Some(judgement) = judge::judge(account, ledger, thresholds, now_ns) {
             verdicts.findings.push(finding(account, &judgement, ledger, thresholds, now_ns));
-        } else if judge::is_refuted(account, &thresholds.fd_leak, now_ns) {
-            verdicts.refuted.push(FindingKey {
+        } else if let Some(why) = judge::refute(account, &thresholds.fd_leak, now_ns) {
+            let key = FindingKey {
                 kind: Kind::FdLeak,
                 process: account.process,
                 site: account.site.clone(),
                 about: account.kind.name().to_owned(),
-            });
+            };
+            verdicts.refuted.push((key, why));
         }
     }
 }
