@@ -94,9 +94,6 @@ impl Watch {
             }
         }
         self.ledger.observe(&snapshot, &self.session.names);
-        for table in &snapshot.tables {
-            self.ledger.set_actual(table.process, table.actual);
-        }
         let now_ns = snapshot.time_ns;
         self.latest_ns = now_ns;
         self.io_uring |= !snapshot.io_uring.is_empty();
