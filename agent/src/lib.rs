@@ -3,7 +3,7 @@
 //! Data flows one way, and the modules are its stations, in this order:
 //! [`source`] (the kernel side: load, attach, poll) → [`event`] (decoded, owned) → [`python`]
 //! (code object → file, function, line) → [`ledger`] (what is known) → [`detect`] (one rule a
-//! file) → [`export`] (one format a file).
+//! file) → [`export`] (one format a file) and [`web`] (the metrics over HTTP).
 
 pub mod detect;
 pub mod event;
@@ -12,3 +12,4 @@ pub mod ledger;
 pub mod program;
 pub mod python;
 pub mod source;
+pub mod web;

@@ -1,0 +1,15 @@
+//! The HTTP server: `/metrics` for Prometheus, and a page that says what this is.
+//!
+//! It runs inside a root process, so it is as small as it can be: loopback unless told otherwise, no
+//! request has a body or an effect, names other than its own are refused (a page in a browser could
+//! otherwise reach it by a name that it controls), and every client has bounds of bytes, time and
+//! number. What it serves was made before the request came: a handler waits for nothing.
+
+mod host;
+mod listen;
+mod pages;
+mod server;
+
+pub use host::AllowedHosts;
+pub use listen::{ListenError, bind, check_address, parse_address};
+pub use server::{Published, serve};

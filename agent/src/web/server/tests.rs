@@ -1,0 +1,172 @@
+//! Real connections to a real server on loopback.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::web::bind;
+
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    address: SocketAddr,
+    published: Published,
+}
+
+fn start() -> Running {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let published = Published::default();
+    published.publish(Exposition {
+        openmetrics: "up_om 1\n# EOF\n".to_owned(),
+        classic: "up 1\n".to_owned(),
+    });
+    runtime.spawn(serve(listener, published.clone()));
+    Running { runtime, address, published }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+        stream
+    }
+
+    /// Sends the head as it is, and reads until the server closes.
+    fn ask(&self, head: &str) -> String {
+        let mut stream = self.connect();
+        // The server may have answered, and closed, before it has read everything.
+        _ = stream.write_all(head.as_bytes());
+        let mut answer = Vec::new();
+        _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).expect("UTF-8")
+    }
+
+    fn get(&self, path: &str, headers: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"))
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or_default()
+}
+
+/// Exercise a scrape in both formats, and a new one after it.
+#[test]
+fn metrics_are_served_as_asked_for() {
+    let server = start();
+    let classic = server.get("/metrics", "").to_lowercase();
+    assert_eq!(status(&classic), "200");
+    assert!(classic.contains("content-type: text/plain; version=0.0.4"), "{classic}");
+    assert!(classic.ends_with("\r\n\r\nup 1\n"), "{classic}");
+    let openmetrics = server.get("/metrics", "Accept: application/openmetrics-text\r\n");
+    assert!(openmetrics.contains("application/openmetrics-text; version=1.0.0"), "{openmetrics}");
+    assert!(openmetrics.ends_with("# EOF\n"), "{openmetrics}");
+    server.published.publish(Exposition { classic: "up 2\n".to_owned(), ..Exposition::default() });
+    assert!(server.get("/metrics", "").ends_with("up 2\n"));
+}
+
+/// Exercise the other answers: the page, what is not there, what is not allowed.
+#[test]
+fn other_requests_are_answered() {
+    let server = start();
+    let landing = server.get("/", "");
+    assert_eq!(status(&landing), "200");
+    assert!(landing.contains(env!("CARGO_PKG_VERSION")) && landing.contains("href=\"/metrics\""));
+    let guarded = landing.to_lowercase();
+    assert!(guarded.contains("content-security-policy: default-src 'none'"), "{guarded}");
+    for path in ["/x", "/metrics/", "//metrics", "/../etc/passwd", "/metrics%00"] {
+        assert_eq!(status(&server.get(path, "")), "404", "{path}");
+    }
+    for method in ["POST", "DELETE", "PUT", "OPTIONS", "TRACE", "BREW"] {
+        let answer = server.ask(&format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert_eq!(status(&answer), "405", "{method}: {answer}");
+    }
+    let head = server.ask("HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(status(&head), "200");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+}
+
+/// Exercise the names that a page in a browser could come by.
+#[test]
+fn foreign_names_are_refused() {
+    let server = start();
+    for (hosts, expected) in [
+        ("Host: 127.0.0.1:80\r\n", "200"),
+        ("Host: evil.example\r\n", "403"),
+        ("Host: localhost.evil.example\r\n", "403"),
+        ("", "400"),
+        ("Host: localhost\r\nHost: evil.example\r\n", "400"),
+        ("Host: \u{fffd}\r\n", "400"),
+    ] {
+        let answer = server.ask(&format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n"));
+        assert_eq!(status(&answer), expected, "{hosts}: {answer}");
+        assert_eq!(answer.contains("up 1"), expected == "200", "{hosts}: {answer}");
+    }
+}
+
+/// Exercise what is no request, or too much of one.
+#[test]
+fn nonsense_and_excess_are_refused() {
+    let server = start();
+    for head in ["\0\x01\x02\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+        let answer = server.ask(head);
+        assert!(answer.is_empty() || status(&answer).starts_with('4'), "{head:?}: {answer}");
+    }
+    let answer = server.get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(HEAD_BYTES)));
+    assert!(!answer.contains("up 1"), "{answer}");
+    let answer = server.get("/metrics", &"X: y\r\n".repeat(2_000));
+    assert!(!answer.contains("up 1"), "{answer}");
+    assert_eq!(status(&server.get("/metrics", "")), "200", "it goes on");
+}
+
+/// Exercise clients that say nothing, and fill every place: they are sent away, and a scraper that
+/// waits meanwhile is served.
+#[test]
+fn slow_clients_do_not_keep_a_scraper_out() {
+    let server = start();
+    let mut idle: Vec<TcpStream> = (0..CONNECTIONS).map(|_| server.connect()).collect();
+    for (n, stream) in idle.iter_mut().enumerate() {
+        stream.write_all(if n % 2 == 0 { b"GET /metr" } else { b"G" }).expect("sent");
+    }
+    let began = Instant::now();
+    assert_eq!(status(&server.get("/metrics", "")), "200");
+    assert!(began.elapsed() < CONNECTION + HEAD, "{:?}", began.elapsed());
+    for stream in &mut idle {
+        let mut answer = Vec::new();
+        _ = stream.read_to_end(&mut answer);
+        assert!(!answer.windows(4).any(|bytes| bytes == b"up 1"));
+    }
+}
+
+/// Exercise clients that ask and never read: the text is larger than what the kernel buffers.
+#[test]
+fn clients_that_do_not_read_are_dropped() {
+    let server = start();
+    let text = "up 1\n".repeat(4_000_000);
+    let large = text.len();
+    server.published.publish(Exposition { classic: text, ..Exposition::default() });
+    let mut stream = server.connect();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    // One task is the server itself.
+    let connections = || server.runtime.metrics().num_alive_tasks() - 1;
+    wait_until("the request was not taken", || connections() == 1);
+    wait_until("the connection is still there", || connections() == 0);
+    // What was left in the kernel's buffers is not the whole.
+    let mut answer = Vec::new();
+    _ = stream.read_to_end(&mut answer);
+    assert!(answer.len() < large, "{} bytes", answer.len());
+}
+
+fn wait_until(complaint: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + CONNECTION * 3;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{complaint}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
