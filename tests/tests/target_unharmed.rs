@@ -2,6 +2,7 @@
 //! attached and the target ends with the right result.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -62,7 +63,7 @@ fn watch(target: &mut Target, signal: Signal) -> Result<()> {
     target.tell("go")?;
     target.expect_within("HALF", LIMIT)?;
     let held = held_by(agent.pid())?;
-    ensure!(!held.is_empty(), "the agent holds no program: bpftool cannot tell");
+    ensure!(held.len() > 1 && held.is_subset(&all()?), "not known to bpftool: {held:?}");
     agent.signal(signal)?;
     let ended = agent.ended(LIMIT)?;
     ensure!(ended.code().is_some() == (signal == Signal::INT), "ended with {}", ended.status);
@@ -86,25 +87,34 @@ fn states_until(over: &AtomicBool, pid: u32) -> Result<BTreeSet<char>> {
 /// A BPF program or link: what it is, and its id.
 type Object = (&'static str, u64);
 
-fn all() -> Result<BTreeSet<Object>> {
-    objects(|_| true)
-}
-
+/// The programs and links that descriptors of `pid` refer to.
 fn held_by(pid: u32) -> Result<BTreeSet<Object>> {
-    objects(|object| {
-        object["pids"].as_array().is_some_and(|pids| pids.iter().any(|entry| entry["pid"] == pid))
-    })
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed between the listing and the read.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        for line in text.lines() {
+            for kind in KINDS {
+                let id = line.strip_prefix(kind).and_then(|rest| rest.strip_prefix("_id:"));
+                if let Some(id) = id {
+                    found.insert((kind, id.trim().parse()?));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
-fn objects(wanted: impl Fn(&Value) -> bool) -> Result<BTreeSet<Object>> {
+const KINDS: [&str; 2] = ["prog", "link"];
+
+/// All programs and links of the kernel.
+fn all() -> Result<BTreeSet<Object>> {
     let mut found = BTreeSet::new();
-    for kind in ["prog", "link"] {
+    for kind in KINDS {
         let output = Command::new("bpftool").args([kind, "show", "--json"]).output()?;
         let listed: Value = serde_json::from_slice(&output.stdout)?;
         for object in listed.as_array().context("bpftool lists nothing")? {
-            if wanted(object) {
-                found.insert((kind, object["id"].as_u64().context("an object without id")?));
-            }
+            found.insert((kind, object["id"].as_u64().context("an object without id")?));
         }
     }
     Ok(found)
