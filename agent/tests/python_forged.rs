@@ -80,6 +80,7 @@ fn record() -> impl Strategy<Value = CodeRecord> {
     (numbers, string(), string(), prop::option::of(string()), table).prop_map(
         |((id, address, first_line, flags, traceable), filename, name, qualname, line_table)| {
             CodeRecord {
+                space: 0,
                 process: ProcessId(1),
                 id,
                 address,

@@ -9,26 +9,6 @@
 
 #include "ledger.h"
 
-/* A warning whose close never came (the close was before it, or there was none). */
-static __always_inline void account_unmatched(const struct warning *warning) {
-    struct unclosed_key key = {.dropped_by = warning->dropped_by, .process = warning->process};
-    struct unclosed *pair, fresh = {};
-
-    pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
-    if (!pair) {
-        fresh.first_ns = warning->time_ns;
-        __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
-        bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
-        pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
-    }
-    if (!pair) {
-        count(UNCLOSED_FULL);
-        return;
-    }
-    __sync_fetch_and_add(&pair->count, 1);
-    pair->last_ns = warning->time_ns;
-}
-
 /* void PyErr_ResourceWarning(PyObject *source, Py_ssize_t stack_level, const char *format, ...) */
 SEC("uprobe")
 int resource_warning(struct pt_regs *regs) {

@@ -35,6 +35,26 @@ static __always_inline void account_close(const struct descriptor *entry) {
         __sync_fetch_and_add(&site->closed, 1);
 }
 
+/* A warning whose descriptor is not known. */
+static __always_inline void account_unmatched(const struct warning *warning) {
+    struct unclosed_key key = {.dropped_by = warning->dropped_by, .process = warning->process};
+    struct unclosed *pair, fresh = {};
+
+    pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
+    if (!pair) {
+        fresh.first_ns = warning->time_ns;
+        __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
+        bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
+        pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
+    }
+    if (!pair) {
+        count(UNCLOSED_FULL);
+        return;
+    }
+    __sync_fetch_and_add(&pair->count, 1);
+    pair->last_ns = warning->time_ns;
+}
+
 /* An implicit close: the warning came first, this is its close(2). */
 static __always_inline void account_warning(struct target *target, __u32 tid,
                                             const struct descriptor *entry, __u64 now) {

@@ -89,6 +89,7 @@ struct target {
     __u32 seed;   /* what is first seen up to this reconciliation was open before */
     __u32 warned; /* implicit closes whose close(2) has not come yet */
     __u32 uring;
+    __u32 missed; /* births that did not fit, and whose close is still to come */
     __u32 seen; /* descriptors that reconciliations saw, in all of them */
     struct layout layout;
 };

@@ -1,8 +1,8 @@
 //! The interpreters that the tests run on.
 //!
 //! `PITVIPER_PYTHONS` lists them: `label=command words;label=command words`. A command that changes
-//! root must show this crate's folder, the temporary directory and `/proc` at their own paths. Without
-//! it: the newest patch release of each minor version that pyenv has, and the system's own
+//! root must show this crate's folder, the temporary directory and `/proc` at their own paths.
+//! Without it: the newest patch release of each minor version that pyenv has, and the system's own
 //! `/usr/bin/python3.N`.
 
 use std::env;

@@ -1,4 +1,5 @@
-//! Every bad input gets one clear sentence and the right exit code, and leaves no half-written file.
+//! Every bad input gets one clear sentence and the right exit code, and leaves no half-written
+//! file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -72,9 +73,9 @@ fn processes_that_are_not_there() -> Result<()> {
     let ended = run(&["attach", &zombie.id().to_string()])?;
     zombie.wait()?;
     one_sentence(&ended, GONE).context("a zombie")?;
-    // More than any kernel gives out, and still a number.
+    // More than any kernel gives out, and still a number that can be a pid.
     let ended = run(&["attach", "2147483647"])?;
-    one_sentence(&ended, GONE).context("a huge pid")
+    one_sentence(&ended, GONE).context("the highest pid")
 }
 
 #[test]

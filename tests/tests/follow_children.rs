@@ -47,7 +47,7 @@ fn child_is_named(python: &Interpreter, how: &str) -> Result<()> {
     let finding = parse_line(&line)?;
     let site = marked("children.py", "child")?;
     ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-    ensure!(finding["process"]["pid"] == child, "the child is {child}: {}", finding["process"]);
+    ensure!(finding["pid"] == child, "the child is {child}: {}", finding["pid"]);
     agent.stop().context("with a followed child")?;
     Ok(())
 }

@@ -39,8 +39,9 @@ fn a_flood_is_counted_to_the_last_call() -> Result<()> {
     })
 }
 
-/// Descriptors that the program comes to hold, in turn from ten stacks.
+/// Descriptors that the program comes to hold, in turn from so many stacks.
 const HELD: i64 = 100;
+const STACKS: i64 = 10;
 const MAX_DESCRIPTORS: i64 = 16;
 const MAX_STACKS: i64 = 4;
 
@@ -70,13 +71,17 @@ fn losses_at_a_bound_are_counted_and_soften_the_verdict() -> Result<()> {
     ensure!(opened == HELD, "{opened} opened, the program did {HELD}");
     let tracked = ledger.count("/descriptors/tracked")?;
     let actual = ledger.count("/descriptors/actual")?;
-    let untracked = ledger.dropped("/by_kind/opened/dropped")?;
     ensure!(actual == before + HELD, "{actual} actual, {} are open", before + HELD);
     ensure!(tracked == MAX_DESCRIPTORS, "{tracked} tracked, of {MAX_DESCRIPTORS} at most");
+    let drift = ledger.count("/descriptors/drift")?;
+    ensure!(drift == tracked - actual, "{drift} drift: {}", ledger.0);
+    let untracked = ledger.dropped("/by_kind/opened/dropped")?;
     ensure!(untracked == actual - tracked, "{untracked} counted as lost: {}", ledger.0);
-    let unknown = ledger.dropped("/by_kind/stack/dropped")?;
     let stacks = ledger.count("/by_kind/stack/received")?;
-    ensure!(stacks == MAX_STACKS && unknown > 0, "{stacks} stacks kept, {unknown} lost");
+    ensure!(stacks == MAX_STACKS, "{stacks} stacks kept, of {MAX_STACKS} at most");
+    let unknown = ledger.dropped("/by_kind/stack/dropped")?;
+    let expected = HELD / STACKS * (STACKS - MAX_STACKS);
+    ensure!(unknown == expected, "{unknown} calls of lost stacks, not {expected}: {}", ledger.0);
     for finding in report.findings() {
         ensure!(finding["confidence"] == "suspected", "sure in spite of losses: {finding}");
     }

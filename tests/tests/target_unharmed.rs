@@ -63,7 +63,7 @@ fn watch(target: &mut Target, signal: Signal) -> Result<()> {
     target.tell("go")?;
     target.expect_within("HALF", LIMIT)?;
     let held = held_by(agent.pid())?;
-    ensure!(!held.is_empty(), "the agent holds no program");
+    ensure!(held.len() > 1 && held.is_subset(&all()?), "not known to bpftool: {held:?}");
     agent.signal(signal)?;
     let ended = agent.ended(LIMIT)?;
     ensure!(ended.code().is_some() == (signal == Signal::INT), "ended with {}", ended.status);
@@ -87,30 +87,34 @@ fn states_until(over: &AtomicBool, pid: u32) -> Result<BTreeSet<char>> {
 /// A BPF program or link: what it is, and its id.
 type Object = (&'static str, u64);
 
-/// Every program and link of the kernel.
-fn all() -> Result<BTreeSet<Object>> {
+/// The programs and links that descriptors of `pid` refer to.
+fn held_by(pid: u32) -> Result<BTreeSet<Object>> {
     let mut found = BTreeSet::new();
-    for kind in ["prog", "link"] {
-        let output = Command::new("bpftool").args([kind, "show", "--json"]).output()?;
-        let listed: Value = serde_json::from_slice(&output.stdout)?;
-        for object in listed.as_array().context("bpftool lists nothing")? {
-            found.insert((kind, object["id"].as_u64().context("an object without id")?));
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed between the listing and the read.
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        for line in text.lines() {
+            for kind in KINDS {
+                let id = line.strip_prefix(kind).and_then(|rest| rest.strip_prefix("_id:"));
+                if let Some(id) = id {
+                    found.insert((kind, id.trim().parse()?));
+                }
+            }
         }
     }
     Ok(found)
 }
 
-/// The programs and links that a process has open, as its descriptors tell.
-fn held_by(pid: u32) -> Result<BTreeSet<Object>> {
+const KINDS: [&str; 2] = ["prog", "link"];
+
+/// All programs and links of the kernel.
+fn all() -> Result<BTreeSet<Object>> {
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
-        // A descriptor may be closed between the listing and the look.
-        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
-        for (kind, key) in [("prog", "prog_id:"), ("link", "link_id:")] {
-            let id = text.lines().find_map(|line| line.strip_prefix(key));
-            if let Some(id) = id.and_then(|id| id.trim().parse().ok()) {
-                found.insert((kind, id));
-            }
+    for kind in KINDS {
+        let output = Command::new("bpftool").args([kind, "show", "--json"]).output()?;
+        let listed: Value = serde_json::from_slice(&output.stdout)?;
+        for object in listed.as_array().context("bpftool lists nothing")? {
+            found.insert((kind, object["id"].as_u64().context("an object without id")?));
         }
     }
     Ok(found)

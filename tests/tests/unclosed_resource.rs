@@ -29,3 +29,28 @@ fn what_the_collector_closes_is_reported_at_its_line() -> Result<()> {
         report.ledger().check_sums()
     })
 }
+
+#[test]
+fn a_race_for_numbers_blames_no_line_that_closes() -> Result<()> {
+    if !met("unclosed_resource")? {
+        return Ok(());
+    }
+    interpreter::on_every(1, |python| {
+        let folder = tempfile::tempdir()?;
+        let args = [folder.path().as_os_str(), "4".as_ref()];
+        let mut target = Target::start(python, "unclosed_race.py", &args)?;
+        let agent = Agent::attach(&["attach", &target.pid().to_string(), "--json"])?;
+        target.tell("go")?;
+        target.expect("DONE")?;
+        let report = agent.stop()?.report()?;
+        let left =
+            report.confirmed_at("unclosed-resource", &marked("unclosed_race.py", "left_open")?)?;
+        let innocent = report.findings().iter().find(|finding| finding["site"] != left["site"]);
+        ensure!(innocent.is_none(), "an innocent line is blamed: {}", report.outline());
+        let ledger = report.ledger();
+        let opened = ledger.count("/by_kind/opened/emitted")?;
+        let closed = ledger.count("/by_kind/closed/emitted")?;
+        ensure!(opened == closed, "{opened} opened and all closed again, {closed} closed");
+        ledger.check_sums()
+    })
+}

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,9 +104,9 @@ pub(super) struct AttachOptions {
     /// Watch children too
     #[arg(long)]
     pub(super) follow_children: bool,
-    /// Serve Prometheus metrics here
+    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback
     #[arg(long, value_name = "ADDR")]
-    pub(super) listen: Option<SocketAddr>,
+    pub(super) listen: Option<String>,
     /// Allow --listen on an address that other hosts can reach
     #[arg(long, requires = "listen")]
     pub(super) listen_public: bool,

@@ -10,6 +10,7 @@ use super::stop::Stop;
 use super::target;
 use crate::detect::{Board, News, Rules};
 use crate::event::ProcessId;
+use crate::export::metrics::{Exposition, Health, exposition};
 use crate::export::{Report, WallClock};
 use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo};
 use crate::source::{Source, ebpf};
@@ -27,6 +28,8 @@ pub(super) struct Watch {
     pub(super) clock: WallClock,
     latest_ns: u64,
     pub(super) io_uring: bool,
+    /// Entries and capacity of the kernel side's tables.
+    pub(super) fill: [(&'static str, (u64, u64)); 2],
     rules: Rules,
     board: Board,
     lives: Vec<Change>,
@@ -70,6 +73,10 @@ impl Watch {
             clock: clock::now(),
             latest_ns: 0,
             io_uring: false,
+            fill: [
+                ("descriptors", (0, options.max_descriptors.into())),
+                ("stacks", (0, options.max_stacks.into())),
+            ],
             rules,
             lives: Vec::new(),
         };
@@ -96,6 +103,8 @@ impl Watch {
         self.ledger.observe(&snapshot, &self.session.names);
         let now_ns = snapshot.time_ns;
         self.latest_ns = now_ns;
+        self.fill[0].1.0 = snapshot.descriptors.len() as u64;
+        self.fill[1].1.0 = snapshot.sites.len() as u64;
         self.io_uring |= !snapshot.io_uring.is_empty();
         let verdicts = self.rules.evaluate(&self.ledger, now_ns);
         Ok(self.board.update(verdicts, now_ns))
@@ -137,6 +146,11 @@ impl Watch {
     /// Whether to go on.
     pub(super) fn goes_on(&self, stop: &Stop) -> bool {
         !stop.is_due() && self.session.is_alive()
+    }
+
+    /// Everything there is to scrape.
+    pub(super) fn exposition(&self, health: &Health) -> Result<Exposition, std::fmt::Error> {
+        exposition(&self.ledger, &self.board, health, self.clock)
     }
 
     /// The run so far.

@@ -162,6 +162,7 @@ mod tests {
 
     fn record(process: u32, id: CodeId, name: &str) -> CodeRecord {
         CodeRecord {
+            space: 0,
             process: ProcessId(process),
             id,
             address: 64,

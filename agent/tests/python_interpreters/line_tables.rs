@@ -67,6 +67,7 @@ fn record(table: &Table) -> CodeRecord {
         .collect();
     let name = RawString { address: 8, kind: 1, length: 1, data: b"f".to_vec() };
     CodeRecord {
+        space: 0,
         process: ProcessId(1),
         id: 1,
         address: 8,

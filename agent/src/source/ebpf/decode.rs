@@ -141,7 +141,7 @@ fn process(event: &types::event_process) -> Option<ProcessEvent> {
 }
 
 /// Decodes one record; `None` for a type that this version does not know.
-pub(super) fn event(data: &[u8]) -> Option<Event> {
+pub fn event(data: &[u8]) -> Option<Event> {
     use types::event_type as Type;
     match Type(read::<types::event_header>(data).r#type) {
         Type::EVENT_CODE => Some(Event::Code(code(&read(data)))),

@@ -8,7 +8,7 @@ use crate::python::Interpreter;
 const ABSENT: u16 = 0xffff;
 
 /// The layout for the kernel side, ready to walk.
-pub(super) fn of(interpreter: &Interpreter) -> types::layout {
+pub fn of(interpreter: &Interpreter) -> types::layout {
     let layout = &interpreter.layout;
     types::layout {
         slot: interpreter.thread_slot,

@@ -22,9 +22,11 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapFlags, RingBuffer};
 use pitviper_probes::{PitviperSkel, types};
 
-pub use calls::name as call_name;
+pub use calls::{classes as call_classes, name as call_name};
+pub use decode::event as decode;
 pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
+pub use layout::of as walker_layout;
 pub use load::Options;
 
 use crate::event::{CodeRecord, Event, ProcessEventKind, ProcessId, StackId};
