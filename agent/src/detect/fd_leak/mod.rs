@@ -71,7 +71,7 @@ fn finding(
 /// Nanoseconds until the process meets its limit at this rate; `None` without a limit.
 fn time_left_ns(process: &Process, per_minute: f64) -> Option<u64> {
     let limit = process.info.descriptor_limit?;
-    let left = limit.saturating_sub(process.open());
+    let left = limit.saturating_sub(process.below_limit);
     super::time_to_fill_ns(left, per_minute)
 }
 
