@@ -80,13 +80,20 @@ fn hostile_types_stay_one_label() {
         [b"a\"b\\c\nd", b"\xff\xfe\x1b[2J", b"} 1\n", b"", "\u{202e}x".as_bytes()];
     let unclosed = hostile.iter().map(|name| named(name)).collect();
     let snapshot = Snapshot { time_ns: 1_000_000_000, unclosed, ..Snapshot::default() };
-    ledger.observe(&snapshot, &Script::default());
+    ledger.observe(&snapshot, &one_line());
     let board = Rules::new(Thresholds::default()).board();
     let scraped = exposition(&ledger, &board, &Health::default(), WallClock::default());
     let text = scraped.expect("encoded").classic;
     assert_eq!(complaints(&text), "");
     let lines = text.lines().filter(|line| line.starts_with("pitviper_unclosed_resources_total{"));
     assert_eq!(lines.count(), hostile.len());
+}
+
+/// Names for stack 1.
+fn one_line() -> Script {
+    let mut script = Script::default();
+    script.line(10);
+    script
 }
 
 fn named(type_name: &[u8]) -> UnclosedCounters {
@@ -112,7 +119,7 @@ fn labels_are_bounded() {
     let types = 1_000u32;
     let unclosed = (0..types).map(|n| named(format!("T{n}").as_bytes())).collect();
     let snapshot = Snapshot { time_ns: 1_000_000_000, unclosed, ..Snapshot::default() };
-    ledger.observe(&snapshot, &Script::default());
+    ledger.observe(&snapshot, &one_line());
     let board = Rules::default().board();
     let scraped = exposition(&ledger, &board, &Health::default(), WallClock::default());
     let text = scraped.expect("encoded").classic;
