@@ -7,6 +7,7 @@
 
 #include "ledger.h"
 
+#define EEXIST          17
 #define EBADF           9
 #define F_DUPFD         0
 #define F_DUPFD_CLOEXEC 1030
@@ -61,33 +62,45 @@ static __always_inline void walk_once(struct call *c) {
     s->stack_id = site_of(s, c->target, s->stack_id);
 }
 
-static __noinline int birth(struct call *c, __u32 fd) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct file *file = file_of(c->task, fd);
-    struct descriptor *stale, entry = {};
-    struct site *site;
-    __u64 stack = c->s->stack_id;
+/* A number that is in the ledger is born again: what had it ended without that its close was seen
+ * first. */
+static __noinline long replace(struct call *c, const struct descriptor_key *key,
+                               const struct descriptor *entry) {
+    struct descriptor *stale = bpf_map_lookup_elem(&descriptors, key);
 
-    count(OPENED_EMITTED);
-    entry.stack = stack;
-    entry.born_ns = entry.used_ns = c->now;
-    entry.call = c->number;
-    entry.pass = reconcile_pass;
-    if (file)
-        entry.mode = mode_of(file);
-    stale = bpf_map_lookup_elem(&descriptors, &key);
     /* What the reconciliation saw a moment ago was this birth, if it is not older. */
     if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
         __u16 mode = stale->mode;
 
-        if (take_out(&key, stale) && trace_calls)
-            trace_change(c, fd, CHANGE_CLOSED, mode);
+        if (take_out(key, stale) && trace_calls)
+            trace_change(c, key->fd, CHANGE_CLOSED, mode);
     }
-    if (file && bpf_map_update_elem(&descriptors, &key, &entry, BPF_ANY)) {
+    return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
+}
+
+static __noinline int birth(struct call *c, __u32 fd) {
+    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+    struct file *file = file_of(c->task, fd);
+    struct descriptor entry = {};
+    struct site *site;
+    long failed = 0;
+
+    count(OPENED_EMITTED);
+    entry.stack = c->s->stack_id;
+    entry.born_ns = entry.used_ns = c->now;
+    entry.call = c->number;
+    entry.pass = reconcile_pass;
+    if (file) {
+        entry.mode = mode_of(file);
+        failed = bpf_map_update_elem(&descriptors, &key, &entry, BPF_NOEXIST);
+        if (failed == -EEXIST)
+            failed = replace(c, &key, &entry);
+    }
+    if (failed) {
         count(OPENED_DESCRIPTORS_FULL);
         __sync_fetch_and_add(&c->target->missed, 1);
     } else {
-        site = bpf_map_lookup_elem(&sites, &stack);
+        site = bpf_map_lookup_elem(&sites, &entry.stack);
         if (site) {
             __sync_fetch_and_add(&site->opened, 1);
             if (!site->first_ns)
