@@ -2,8 +2,8 @@
 //!
 //! The rules judge afresh every second. The board makes one story of it: a finding is new once,
 //! upgraded once, and keeps the confidence it has reached. A suspicion that comes to nothing is
-//! withdrawn; a confirmed leak is only taken back when its descriptors turn out to be closed after
-//! all. Every such change is news, so nothing flaps silently.
+//! withdrawn; a confirmed leak is only taken back when its descriptors turn out to be closed or in
+//! use after all. Every such change is news, so nothing flaps silently.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,33 @@ pub struct Verdicts {
     /// What holds now.
     pub findings: Vec<Finding>,
     /// What has turned out not to be true.
-    pub refuted: Vec<FindingKey>,
+    pub refuted: Vec<(FindingKey, Refutation)>,
+}
+
+/// Why a confirmed leak is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refutation {
+    /// Its descriptors were closed after all, and closes keep up since.
+    ClosedLater,
+    /// They grow no more, and are in use.
+    UsedLater,
+}
+
+impl Refutation {
+    /// The evidence that says so: 1.
+    fn key(self) -> &'static str {
+        match self {
+            Self::ClosedLater => "closed_later",
+            Self::UsedLater => "used_later",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::ClosedLater => " Earlier ones were closed later, and closes kept up.",
+            Self::UsedLater => " They grew no further, and were in use later.",
+        }
+    }
 }
 
 /// What happened to a finding.
@@ -61,7 +87,7 @@ pub enum Change {
     New,
     /// It was suspected and is confirmed, or it is more severe than it ever was.
     Upgraded,
-    /// It was confirmed, and its descriptors were closed after all.
+    /// It was confirmed, and is not any more: its descriptors were closed or used after all.
     Downgraded,
     /// It was suspected, and came to nothing. It is not on the board any more.
     Withdrawn,
@@ -83,8 +109,8 @@ struct Entry {
     told: Severity,
     /// When a rule last spoke of it; its `last_ns` is when it last happened.
     held_ns: u64,
-    /// It was confirmed, and its descriptors were closed after all.
-    refuted: bool,
+    /// It was confirmed, and has been taken back.
+    refuted: Option<Refutation>,
 }
 
 /// The findings of a run.
@@ -113,18 +139,18 @@ impl Board {
             } else {
                 news.push(News { change: Change::New, finding: finding.clone() });
                 let told = finding.severity;
-                self.entries.insert(key, Entry { finding, told, held_ns: now_ns, refuted: false });
+                self.entries.insert(key, Entry { finding, told, held_ns: now_ns, refuted: None });
             }
         }
-        for key in verdicts.refuted {
+        for (key, why) in verdicts.refuted {
             if let Some(entry) = self.entries.get_mut(&key) {
-                news.extend(entry.refute());
+                news.extend(entry.refute(why));
             }
         }
         self.entries.retain(|_, entry| {
             let quiet_ns = now_ns.saturating_sub(entry.held_ns);
             let gone = entry.finding.confidence == Confidence::Suspected
-                && !entry.refuted
+                && entry.refuted.is_none()
                 && quiet_ns > self.thresholds.suspicion_ns;
             if gone {
                 news.push(News { change: Change::Withdrawn, finding: entry.finding.clone() });
@@ -150,9 +176,6 @@ impl Board {
     }
 }
 
-/// The evidence of a leak that was taken back: 1.
-const REFUTED: &str = "closed_later";
-
 impl Entry {
     fn merge(&mut self, mut finding: Finding, now_ns: u64) -> Option<News> {
         self.held_ns = now_ns;
@@ -163,24 +186,26 @@ impl Entry {
         finding.confidence = finding.confidence.max(known.confidence);
         self.told = self.told.max(finding.severity);
         self.finding = finding;
-        self.refuted &= self.finding.confidence == Confidence::Suspected;
+        let suspected = self.finding.confidence == Confidence::Suspected;
+        self.refuted = self.refuted.filter(|_| suspected);
         self.mark_refuted();
         upgraded.then(|| News { change: Change::Upgraded, finding: self.finding.clone() })
     }
 
-    fn refute(&mut self) -> Option<News> {
+    fn refute(&mut self, why: Refutation) -> Option<News> {
         if self.finding.confidence != Confidence::Confirmed {
             return None;
         }
         self.finding.confidence = Confidence::Suspected;
-        self.refuted = true;
+        self.refuted = Some(why);
         self.mark_refuted();
         Some(News { change: Change::Downgraded, finding: self.finding.clone() })
     }
 
     fn mark_refuted(&mut self) {
-        if self.refuted && self.finding.evidence.insert(REFUTED, Evidence::Count(1)).is_none() {
-            self.finding.summary.push_str(" Earlier ones were closed later, and closes kept up.");
+        let Some(why) = self.refuted else { return };
+        if self.finding.evidence.insert(why.key(), Evidence::Count(1)).is_none() {
+            self.finding.summary.push_str(why.sentence());
         }
     }
 }
@@ -259,7 +284,10 @@ mod tests {
         let confirmed = finding(Confidence::Confirmed, Severity::Low, 1);
         let key = FindingKey::of(&confirmed);
         update(&mut board, &[confirmed], 1);
-        let refuted = || Verdicts { findings: Vec::new(), refuted: vec![key.clone()] };
+        let refuted = || Verdicts {
+            findings: Vec::new(),
+            refuted: vec![(key.clone(), Refutation::ClosedLater)],
+        };
         assert_eq!(board.update(refuted(), 2)[0].change, Change::Downgraded);
         assert!(board.update(refuted(), 1_000).is_empty());
         let kept = &board.findings()[0];

@@ -54,7 +54,7 @@ impl State {
         now_ns: u64,
     ) -> Option<Self> {
         let headroom = &thresholds.fd_headroom;
-        let used = process.open();
+        let used = process.below_limit;
         let growth = steady_growth(process, thresholds, now_ns);
         let left_ns = growth.and_then(|growth| {
             super::time_to_fill_ns(limit.saturating_sub(used), growth.per_minute())
@@ -239,6 +239,21 @@ mod tests {
             assert_eq!(found.first().map(|finding| finding.severity), expected, "{used} of 100");
             assert!(found.iter().all(|finding| finding.confidence == Confidence::Confirmed));
         }
+    }
+
+    /// Exercise a limit that was lowered below numbers that are in use: they take nothing from it.
+    #[test]
+    fn numbers_above_the_limit_do_not_count() {
+        let mut script = Script::default();
+        // The first number that a script gives out is 3.
+        script.limit = Some(53);
+        for _ in 0..100 {
+            script.found(0o100_644);
+        }
+        let story = script.play(5);
+        let finding = story.of(Kind::FdHeadroom)[0];
+        assert_eq!(finding.evidence["used"], Evidence::Count(50));
+        assert_eq!(finding.severity, Severity::High);
     }
 
     /// Exercise growth that meets the limit soon: told with the line that grows.

@@ -15,7 +15,7 @@ mod thresholds;
 mod unclosed_resource;
 mod wording;
 
-pub use board::{Board, Change, FindingKey, News, Verdicts};
+pub use board::{Board, Change, FindingKey, News, Refutation, Verdicts};
 pub use finding::{Confidence, Evidence, Finding, Kind, Severity};
 pub use thresholds::{
     BoardThresholds, FdHeadroomThresholds, FdLeakThresholds, GrowthThresholds, Thresholds,

@@ -73,7 +73,8 @@ pub struct FdLeakThresholds {
     /// lasted for `doubtful_span_ns`: 0.2. Requests that are still running stand at a leaking line
     /// too, and most entries of a cache are cold.
     pub doubtful_share: f64,
-    /// How long such growth has to last: a minute, longer than most caches take to fill.
+    /// How long such growth has to last: a minute, longer than most caches take to fill. Growth of which
+    /// more than that is in use is not even suspected before.
     pub doubtful_span_ns: u64,
     /// How long growth of descriptors in use has to last to be confirmed anyway: 10 minutes. A leaked
     /// connection that a heartbeat still writes to is used, and leaked.
@@ -96,6 +97,11 @@ pub struct FdLeakThresholds {
     /// How many the line has to open in that time: 8. A program that closes everything once, because
     /// it ends, has leaked until then.
     pub refuted_minimum: u64,
+    /// How long nothing may have been added (and a quarter of the age of the oldest) before use takes
+    /// a finding back: 30 s.
+    pub settled_ns: u64,
+    /// Share of the open ones in use that takes it back then: 0.5. Nobody comes back to what leaked.
+    pub settled_share: f64,
 }
 
 impl Default for FdLeakThresholds {
@@ -121,6 +127,8 @@ impl Default for FdLeakThresholds {
             medium_per_minute: 55.0,
             refuted_after_ns: 15 * SECOND_NS,
             refuted_minimum: 8,
+            settled_ns: 30 * SECOND_NS,
+            settled_share: 0.5,
         }
     }
 }

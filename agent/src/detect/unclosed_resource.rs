@@ -20,7 +20,8 @@ pub(super) fn evaluate(
     verdicts: &mut Verdicts,
 ) {
     let thresholds = &thresholds.unclosed_resource;
-    for (key, account) in ledger.unclosed() {
+    // What is left when a program ends was held on purpose, or is told as a leak.
+    for (key, account) in ledger.unclosed().filter(|(_, account)| account.count > 0) {
         verdicts.findings.push(finding(key, account, ledger, thresholds, now_ns));
     }
 }
@@ -98,6 +99,9 @@ fn evidence(
         let ms = wording::rounded(life_ns as f64 / 1e6);
         evidence.insert("mean_open_ms", Evidence::Measure(ms));
     }
+    if account.at_exit > 0 {
+        evidence.insert("at_exit", Evidence::Count(account.at_exit));
+    }
     if let Some(frame) = account.mostly_dropped_at() {
         evidence.insert("dropped_at", Evidence::Place(frame.clone()));
     }
@@ -120,7 +124,7 @@ fn summary(key: &UnclosedKey, account: &UnclosedAccount, per_minute: f64) -> Str
     {
         text.push_str(&format!(", dropped at {}", wording::place(frame)));
     }
-    text.push_str(". The collector closed it when the last reference went, so this is not a leak.");
+    text.push_str(". The collector closed it when the last reference went: late, but not leaked.");
     text
 }
 
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(finding.evidence["dropped_at"], Evidence::Place(frame("/srv/app.py", 12)));
         assert_eq!(finding.evidence["mean_open_ms"], Evidence::Measure(2.5));
         assert_eq!((finding.severity, finding.confidence), (Severity::Low, Confidence::Confirmed));
-        assert!(finding.summary.contains("not a leak"), "{}", finding.summary);
+        assert!(finding.summary.contains("not leaked"), "{}", finding.summary);
         assert!(finding.advice.contains("with open"), "{}", finding.advice);
         assert_eq!(story.changes(Kind::UnclosedResource).len(), 1, "told once");
     }
@@ -173,6 +177,25 @@ mod tests {
         assert_eq!(finding.site, Some(frame("/srv/app.py", 12)));
         assert!(!finding.evidence.contains_key("mean_open_ms"));
         assert!(finding.summary.contains("dropped here"), "{}", finding.summary);
+    }
+
+    /// Exercise what is open when the program ends: no finding, and its own number where there is one.
+    #[test]
+    fn what_is_open_at_exit_is_not_unclosed() {
+        let mut script = Script::default();
+        let (kept, dropped) = (script.line(10), script.line(20));
+        for _ in 0..200 {
+            script.unclosed(3.0, kept, 0);
+        }
+        script.unclosed(3.0, 0, 0);
+        script.unclosed(2.0, dropped, dropped);
+        script.unclosed(3.0, dropped, 0);
+        let story = script.play(5);
+        assert_eq!(found(&story).len(), 1);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 20)));
+        assert_eq!(finding.evidence["count"], Evidence::Count(1));
+        assert_eq!(finding.evidence["at_exit"], Evidence::Count(1));
     }
 
     /// Exercise one inside installed packages: suspected, until it comes again and again.

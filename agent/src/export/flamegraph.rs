@@ -85,6 +85,8 @@ mod tests {
     use super::*;
     use crate::export::folded;
     use crate::python::{Frame, Stack};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn titles() -> Titles {
         Titles {
@@ -187,5 +189,18 @@ mod tests {
     fn nothing_to_draw_is_an_error() {
         let lines = ["main (a.py:1) 0".to_owned(), "no count".to_owned()];
         assert!(matches!(svg(&lines, &titles()), Err(FlameGraphError::Empty)));
+    }
+
+    proptest! {
+        /// Exercise any names at all: a whole XML document with every frame's label in it.
+        #[test]
+        fn any_names_give_valid_xml(names in vec(any::<String>(), 1..6)) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let titles = shown(&drawn(&[(stack(&names), 7)]));
+            for frame in &stack(&names).frames {
+                let label = folded::label(frame);
+                prop_assert!(titles.iter().any(|title| title.starts_with(&label)), "{}", label);
+            }
+        }
     }
 }

@@ -76,6 +76,8 @@ fn short_file(file: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn frame(file: &str, function: &str, line: u32) -> Frame {
         Frame { file: file.into(), function: function.into(), qualname: None, line }
@@ -117,5 +119,19 @@ mod tests {
         let mut method = frame("app.py", "get", 9);
         method.qualname = Some("Client.get".into());
         assert_eq!(label(&method), "Client.get (app.py:9)");
+    }
+
+    proptest! {
+        /// Exercise any names at all: one line, as many frames as there were, and the count.
+        #[test]
+        fn any_names_keep_the_format(names in vec((any::<String>(), any::<String>()), 1..6)) {
+            let frames = names.iter().map(|(file, function)| frame(file, function, 7)).collect();
+            let stack = Stack { frames, ..Stack::default() };
+            let text = text([(Some(&stack), 42)]);
+            prop_assert_eq!(text.matches('\n').count(), 1);
+            prop_assert!(text.ends_with(" 42\n") && !text.starts_with('#'));
+            prop_assert_eq!(text.split(';').count(), names.len());
+            prop_assert!(text.trim_end().chars().all(|c| !c.is_control()));
+        }
     }
 }

@@ -49,7 +49,7 @@ pub fn news(news: &News, style: Style) -> String {
         Change::New | Change::Upgraded => finding(&news.finding, style),
         Change::Downgraded => {
             let mut text = headline(&news.finding, style);
-            text.push_str("  Taken back: these descriptors were closed after all.\n");
+            push_line(&mut text, "  taken back: ", &visible(&news.finding.summary, 2_000));
             text
         }
         Change::Withdrawn => {

@@ -15,6 +15,8 @@ mod observe;
 mod process;
 mod site;
 mod stacks;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod unclosed;
 

@@ -103,6 +103,9 @@ impl Ledger {
         }
         if let Some(process) = self.processes.get_mut(&id).filter(|p| p.ended_ns.is_none()) {
             *process.by_origin.entry(descriptor.origin).or_default() += 1;
+            let limit = process.info.descriptor_limit;
+            process.below_limit +=
+                u64::from(limit.is_none_or(|limit| u64::from(descriptor.fd) < limit));
             let totals = process.by_kind.entry(kind).or_default();
             let idle = now_ns.saturating_sub(descriptor.used_ns) > IDLE_NS;
             *(if idle { &mut totals.idle } else { &mut totals.used }) += 1;
@@ -298,7 +301,9 @@ impl Ledger {
                 continue;
             }
             let line = |ledger: &mut Self, stack: StackId| {
-                let entry = ledger.stack_entry(id, stack, names)?;
+                // No stack, or no room for one: no line. `None` is a line that is on its way.
+                let entry = if stack == 0 { None } else { ledger.stack_entry(id, stack, names) };
+                let Some(entry) = entry else { return Some((None, Owner::Unknown)) };
                 let (frame, owner) = entry.line()?;
                 Some((frame.cloned(), owner))
             };
@@ -322,6 +327,10 @@ impl Ledger {
             account.owner = owner;
             account.opened_known = opened_known;
             account.stack = stack;
+            if counters.dropped_by == 0 {
+                account.at_exit = account.at_exit.saturating_add(counters.count);
+                continue;
+            }
             account.count = account.count.saturating_add(counters.count);
             account.first_ns = account.first_ns.min(counters.first_ns);
             account.last_ns = account.last_ns.max(counters.last_ns);
@@ -333,7 +342,7 @@ impl Ledger {
                 *account.dropped_at.entry(frame).or_default() += counters.count;
             }
         }
-        self.unclosed.retain(|_, account| account.count > 0);
+        self.unclosed.retain(|_, account| account.count > 0 || account.at_exit > 0);
         self.unclosed.values_mut().for_each(|account| account.settle(now_ns));
     }
 }

@@ -54,6 +54,9 @@ pub struct Process {
     pub by_origin: BTreeMap<DescriptorOrigin, u64>,
     /// Descriptors by kind.
     pub by_kind: BTreeMap<DescriptorKind, KindTotals>,
+    /// Descriptors open now whose number is below the soft limit. What was opened under a higher limit
+    /// may lie above, and takes nothing from it.
+    pub below_limit: u64,
     /// How the kernel's own table compared with the ledger at the last reconciliation.
     pub table: Option<TableCheck>,
     /// It uses io_uring: descriptors may come and go without a syscall.
@@ -91,6 +94,7 @@ impl Process {
 
     pub(super) fn forget_open(&mut self) {
         self.by_origin.clear();
+        self.below_limit = 0;
         for totals in self.by_kind.values_mut() {
             totals.used = 0;
             totals.idle = 0;

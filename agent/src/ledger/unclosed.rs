@@ -28,8 +28,11 @@ pub struct UnclosedAccount {
     pub opened_known: bool,
     /// The stack that `site` was taken from; 0 when there is none.
     pub stack: StackId,
-    /// How many.
+    /// How many, without those at exit.
     pub count: u64,
+    /// How many while no Python code ran: what an interpreter that ends finds still open. Whatever a
+    /// program keeps for all its life ends like that.
+    pub at_exit: u64,
     /// Of those, how many whose open was seen.
     pub timed: u64,
     /// Sum of the lives of those, in nanoseconds.
@@ -50,6 +53,7 @@ impl Default for UnclosedAccount {
             opened_known: false,
             stack: 0,
             count: 0,
+            at_exit: 0,
             timed: 0,
             lifetime_ns: 0,
             first_ns: u64::MAX,

@@ -6,6 +6,7 @@
 
 use crate::ledger::{Account, Ledger, Living, MATURE_NS, Process};
 
+use super::super::board::Refutation;
 use super::super::growth::{Growth, WINDOWS_S};
 use super::super::thresholds::{FdLeakThresholds, Thresholds};
 
@@ -72,12 +73,28 @@ pub(super) fn judge(
     best
 }
 
-/// What closed late now keeps up with what is opened: a leak that was told has turned out to be none.
-pub(super) fn is_refuted(account: &Account, thresholds: &FdLeakThresholds, now_ns: u64) -> bool {
-    account.mostly_closed_since().is_some_and(|(since_ns, opened)| {
+/// Why a leak that was told has turned out to be none: what closes late keeps up with what is opened,
+/// or what was opened is in use and grows no more.
+pub(super) fn refute(
+    account: &Account,
+    thresholds: &FdLeakThresholds,
+    now_ns: u64,
+) -> Option<Refutation> {
+    let closed = account.mostly_closed_since().is_some_and(|(since_ns, opened)| {
         now_ns.saturating_sub(since_ns) >= thresholds.refuted_after_ns
             && account.opened.saturating_sub(opened) >= thresholds.refuted_minimum
-    })
+    });
+    if closed {
+        return Some(Refutation::ClosedLater);
+    }
+    let living = account.living();
+    let (oldest, newest) = (living.first()?, living.last()?);
+    let age_ns = now_ns.saturating_sub(oldest.born_ns);
+    let silence_ns = now_ns.saturating_sub(newest.born_ns);
+    let grown = living.len() as u64 >= thresholds.refuted_minimum
+        && silence_ns >= thresholds.settled_ns.max(age_ns / 4);
+    let used = share_in_use(living, thresholds, now_ns);
+    (grown && used >= thresholds.settled_share).then_some(Refutation::UsedLater)
 }
 
 /// One account over one window in which it grew steadily.
@@ -105,11 +122,15 @@ impl Case<'_> {
         {
             return None;
         }
+        let used = share_in_use(survivors, thresholds, self.now_ns);
+        if used > thresholds.doubtful_share && span_ns < thresholds.doubtful_span_ns {
+            // A pool at work, most likely: not worth a word yet.
+            return None;
+        }
         let mut doubts = Vec::new();
         if span_ns < thresholds.confirmed_span_ns {
             doubts.push(Doubt::Young);
         }
-        let used = self.share_in_use(survivors);
         let least_ns = match used {
             share if share <= thresholds.abandoned_share => 0,
             share if share <= thresholds.doubtful_share => thresholds.doubtful_span_ns,
@@ -179,23 +200,22 @@ impl Case<'_> {
             _ => 0.0,
         }
     }
+}
 
-    /// Share of the mature survivors that somebody came back to, and not long ago.
-    fn share_in_use(&self, survivors: &[Living]) -> f64 {
-        let thresholds = self.thresholds;
-        let (mut mature, mut used) = (0u32, 0u32);
-        for living in survivors {
-            let age_ns = self.now_ns.saturating_sub(living.born_ns);
-            if age_ns < MATURE_NS {
-                continue;
-            }
-            mature += 1;
-            let late = living.used_ns.saturating_sub(living.born_ns) >= thresholds.late_use_ns;
-            let idle_ns = self.now_ns.saturating_sub(living.used_ns);
-            if late && idle_ns <= thresholds.recent_use_ns.max(age_ns / 2) {
-                used += 1;
-            }
+/// Share of the mature ones that somebody came back to, and not long ago.
+fn share_in_use(living: &[Living], thresholds: &FdLeakThresholds, now_ns: u64) -> f64 {
+    let (mut mature, mut used) = (0u32, 0u32);
+    for one in living {
+        let age_ns = now_ns.saturating_sub(one.born_ns);
+        if age_ns < MATURE_NS {
+            continue;
         }
-        f64::from(used) / f64::from(mature.max(1))
+        mature += 1;
+        let late = one.used_ns.saturating_sub(one.born_ns) >= thresholds.late_use_ns;
+        let idle_ns = now_ns.saturating_sub(one.used_ns);
+        if late && idle_ns <= thresholds.recent_use_ns.max(age_ns / 2) {
+            used += 1;
+        }
     }
+    f64::from(used) / f64::from(mature.max(1))
 }

@@ -24,13 +24,14 @@ pub(super) fn evaluate(
     for account in ledger.accounts() {
         if let Some(judgement) = judge::judge(account, ledger, thresholds, now_ns) {
             verdicts.findings.push(finding(account, &judgement, ledger, thresholds, now_ns));
-        } else if judge::is_refuted(account, &thresholds.fd_leak, now_ns) {
-            verdicts.refuted.push(FindingKey {
+        } else if let Some(why) = judge::refute(account, &thresholds.fd_leak, now_ns) {
+            let key = FindingKey {
                 kind: Kind::FdLeak,
                 process: account.process,
                 site: account.site.clone(),
                 about: account.kind.name().to_owned(),
-            });
+            };
+            verdicts.refuted.push((key, why));
         }
     }
 }
@@ -70,7 +71,7 @@ fn finding(
 /// Nanoseconds until the process meets its limit at this rate; `None` without a limit.
 fn time_left_ns(process: &Process, per_minute: f64) -> Option<u64> {
     let limit = process.info.descriptor_limit?;
-    let left = limit.saturating_sub(process.open());
+    let left = limit.saturating_sub(process.below_limit);
     super::time_to_fill_ns(left, per_minute)
 }
 

@@ -93,7 +93,7 @@ fn named(type_name: &[u8]) -> UnclosedCounters {
     UnclosedCounters {
         process: ProcessId(1),
         opened_by: 0,
-        dropped_by: 0,
+        dropped_by: 1,
         type_name: type_name.to_vec(),
         count: 1,
         lifetime_ns: 0,
