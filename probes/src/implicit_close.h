@@ -36,7 +36,7 @@ int resource_warning(struct pt_regs *regs) {
         bpf_probe_read_user_str(warning.type_name, TYPE_MAX, (void *)name);
     open = bpf_map_lookup_elem(&warnings, &tid);
     if (open)
-        account_unmatched(open);
+        account_unclosed(open, 0, 0, open->time_ns);
     if (bpf_map_update_elem(&warnings, &tid, &warning, BPF_ANY))
         count(UNCLOSED_FULL);
     else if (!open)

@@ -35,14 +35,30 @@ static __always_inline void account_close(const struct descriptor *entry) {
         __sync_fetch_and_add(&site->closed, 1);
 }
 
-/* A warning whose descriptor is not known. */
-static __always_inline void account_unmatched(const struct warning *warning) {
-    struct unclosed_key key = {.dropped_by = warning->dropped_by, .process = warning->process};
+/*
+ * Takes an entry out and counts its end. Of several that try at once the map lets one succeed, so
+ * that an end is counted once.
+ */
+static __always_inline bool take_out(const struct descriptor_key *key,
+                                     const struct descriptor *entry) {
+    struct descriptor gone = *entry;
+
+    if (bpf_map_delete_elem(&descriptors, key))
+        return false;
+    account_close(&gone);
+    return true;
+}
+
+/* Counts an implicit close at its pair of lines; `opened_by` is 0 where it is not known. */
+static __always_inline void account_unclosed(const struct warning *warning, __u64 opened_by,
+                                             __u64 lifetime_ns, __u64 now) {
+    struct unclosed_key key = {
+        .opened_by = opened_by, .dropped_by = warning->dropped_by, .process = warning->process};
     struct unclosed *pair, fresh = {};
 
     pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
     if (!pair) {
-        fresh.first_ns = warning->time_ns;
+        fresh.first_ns = now;
         __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
         bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
         pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
@@ -52,37 +68,28 @@ static __always_inline void account_unmatched(const struct warning *warning) {
         return;
     }
     __sync_fetch_and_add(&pair->count, 1);
-    pair->last_ns = warning->time_ns;
+    __sync_fetch_and_add(&pair->lifetime_ns, lifetime_ns);
+    pair->last_ns = now;
 }
 
-/* An implicit close: the warning came first, this is its close(2). */
-static __always_inline void account_warning(struct target *target, __u32 tid,
-                                            const struct descriptor *entry, __u64 now) {
+/*
+ * Ties a close to the warning that came before it on the same thread. `entry` is what the ledger
+ * has for the number; `taken` says that another thread has the number again, so that the entry may
+ * be that thread's.
+ */
+static __always_inline void settle_warning(struct target *target, __u32 tid,
+                                           const struct descriptor *entry, bool taken, __u64 now) {
     struct warning *warning = bpf_map_lookup_elem(&warnings, &tid);
-    struct unclosed_key key = {};
-    struct unclosed *pair, fresh = {};
 
-    /* Younger than the warning: opened and closed by the showing of the warning itself. */
-    if (!warning || entry->born_ns > warning->time_ns)
+    if (!warning)
         return;
-    key.opened_by = entry->stack;
-    key.dropped_by = warning->dropped_by;
-    key.process = target->process;
-    pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
-    if (!pair) {
-        fresh.first_ns = now;
-        __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
-        bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
-        pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
-    }
-    if (pair) {
-        __sync_fetch_and_add(&pair->count, 1);
-        if (entry->origin == ORIGIN_TRACED)
-            __sync_fetch_and_add(&pair->lifetime_ns, now - entry->born_ns);
-        pair->last_ns = now;
-    } else {
-        count(UNCLOSED_FULL);
-    }
+    if (entry && entry->born_ns <= warning->time_ns)
+        account_unclosed(warning, entry->stack,
+                         entry->origin == ORIGIN_TRACED ? now - entry->born_ns : 0, now);
+    else if (taken)
+        account_unclosed(warning, 0, 0, now);
+    else
+        return; /* opened and closed by the showing of the warning itself */
     bpf_map_delete_elem(&warnings, &tid);
     __sync_fetch_and_add(&target->warned, -1);
 }

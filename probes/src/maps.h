@@ -42,6 +42,8 @@ struct scratch {
     __u64 stack_id;
     __u32 stack_status;
     __u32 walked;
+    __u32 taken; /* as in struct begun */
+    __u32 taken_mode;
 };
 
 /* A uprobe can be preempted by a syscall's program, so each has a work space of its own. */

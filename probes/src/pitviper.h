@@ -89,8 +89,8 @@ struct target {
     __u32 seed;   /* what is first seen up to this reconciliation was open before */
     __u32 warned; /* implicit closes whose close(2) has not come yet */
     __u32 uring;
-    __u32 missed; /* births that did not fit, and whose close is still to come */
-    __u32 seen; /* descriptors that reconciliations saw, in all of them */
+    __s32 missed; /* births that did not fit, and whose close is still to come */
+    __u32 seen;   /* descriptors that reconciliations saw, in all of them */
     struct layout layout;
 };
 
@@ -174,7 +174,9 @@ struct unclosed {
 /* The begin of a call, by thread (trace only). */
 struct begun {
     __u64 time_ns;
-    __u64 number;
+    __u32 number;
+    __u16 taken; /* a close that took its descriptor out of the ledger already */
+    __u16 mode;  /* what that was */
 };
 
 /* ---- counters, one a CPU ---- */

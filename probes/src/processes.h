@@ -44,7 +44,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
     __builtin_memcpy(&copy, target, sizeof(copy));
     copy.process = copy.space = new_number(s);
     copy.seed = reconcile_pass + 1;
-    copy.warned = 0;
+    copy.warned = copy.missed = 0;
     key = none.process = copy.process;
     none.sent = 1;
     bpf_map_update_elem(&sites, &key, &none, BPF_ANY);
@@ -112,7 +112,7 @@ int BPF_PROG(process_exit, struct task_struct *task) {
         bpf_map_delete_elem(&begun_calls, &tid);
     warning = bpf_map_lookup_elem(&warnings, &tid);
     if (warning) {
-        account_unmatched(warning);
+        account_unclosed(warning, 0, 0, warning->time_ns);
         bpf_map_delete_elem(&warnings, &tid);
         __sync_fetch_and_add(&target->warned, -1);
     }

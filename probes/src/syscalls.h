@@ -7,6 +7,7 @@
 
 #include "ledger.h"
 
+#define EEXIST          17
 #define EBADF           9
 #define F_DUPFD         0
 #define F_DUPFD_CLOEXEC 1030
@@ -61,31 +62,45 @@ static __always_inline void walk_once(struct call *c) {
     s->stack_id = site_of(s, c->target, s->stack_id);
 }
 
+/* A number that is in the ledger is born again: what had it ended without that its close was seen
+ * first. */
+static __noinline long replace(struct call *c, const struct descriptor_key *key,
+                               const struct descriptor *entry) {
+    struct descriptor *stale = bpf_map_lookup_elem(&descriptors, key);
+
+    /* What the reconciliation saw a moment ago was this birth, if it is not older. */
+    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
+        __u16 mode = stale->mode;
+
+        if (take_out(key, stale) && trace_calls)
+            trace_change(c, key->fd, CHANGE_CLOSED, mode);
+    }
+    return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
+}
+
 static __noinline int birth(struct call *c, __u32 fd) {
     struct descriptor_key key = {.process = c->target->process, .fd = fd};
     struct file *file = file_of(c->task, fd);
-    struct descriptor *stale, entry = {};
+    struct descriptor entry = {};
     struct site *site;
-    __u64 stack = c->s->stack_id;
+    long failed = 0;
 
     count(OPENED_EMITTED);
-    entry.stack = stack;
+    entry.stack = c->s->stack_id;
     entry.born_ns = entry.used_ns = c->now;
     entry.call = c->number;
     entry.pass = reconcile_pass;
-    if (file)
+    if (file) {
         entry.mode = mode_of(file);
-    stale = bpf_map_lookup_elem(&descriptors, &key);
-    /* What the reconciliation saw a moment ago was this birth, if it is not older. */
-    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
-        account_close(stale);
-        if (trace_calls)
-            trace_change(c, fd, CHANGE_CLOSED, stale->mode);
+        failed = bpf_map_update_elem(&descriptors, &key, &entry, BPF_NOEXIST);
+        if (failed == -EEXIST)
+            failed = replace(c, &key, &entry);
     }
-    if (file && bpf_map_update_elem(&descriptors, &key, &entry, BPF_ANY)) {
+    if (failed) {
         count(OPENED_DESCRIPTORS_FULL);
+        __sync_fetch_and_add(&c->target->missed, 1);
     } else {
-        site = bpf_map_lookup_elem(&sites, &stack);
+        site = bpf_map_lookup_elem(&sites, &entry.stack);
         if (site) {
             __sync_fetch_and_add(&site->opened, 1);
             if (!site->first_ns)
@@ -108,19 +123,26 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
     struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
     __u16 mode = 0;
 
-    if (!replaced && file_of(c->task, fd))
-        return 0;
+    if (!replaced) {
+        bool taken = file_of(c->task, fd);
+
+        if (c->target->warned)
+            settle_warning(c->target, c->tid, entry, taken || !entry, c->now);
+        if (taken)
+            return 0; /* the birth that took the number takes the entry out */
+    }
     if (entry) {
         mode = entry->mode;
-        account_close(entry);
-        if (c->target->warned)
-            account_warning(c->target, c->tid, entry, c->now);
-        bpf_map_delete_elem(&descriptors, &key);
-    } else if (replaced) {
-        return 0; /* nothing was there: an ordinary dup2 */
-    } else {
+        if (!take_out(&key, entry))
+            return 0;
+    } else if (c->target->missed > 0) {
         count(CLOSED_EMITTED);
         count(CLOSED_UNKNOWN);
+        __sync_fetch_and_add(&c->target->missed, -1);
+    } else {
+        /* Nothing was there (an ordinary dup2), or another thread has had the number, and given it
+         * back, before this close was out of the kernel: then its birth counted this close. */
+        return 0;
     }
     if (trace_calls)
         trace_change(c, fd, CHANGE_CLOSED, mode);
@@ -268,8 +290,11 @@ static __always_inline void trace_begin(struct call *c, struct pt_regs *regs, __
         event->arguments[i] = call_argument(regs, i);
     begun = bpf_map_lookup_elem(&begun_calls, &c->tid);
     if (begun) {
-        if (begun->number == c->number)
+        if (begun->number == c->number) {
             event->began_ns = begun->time_ns;
+            c->s->taken = begun->taken;
+            c->s->taken_mode = begun->mode;
+        }
         bpf_map_delete_elem(&begun_calls, &c->tid);
     }
     if (class == CALL_OPENS_PATH0)
@@ -355,6 +380,10 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
     case CALL_CLOSE:
         if (trace_calls)
             walk_once(c);
+        if (trace_calls && c->s->taken) {
+            trace_change(c, call_argument(regs, 0), CHANGE_CLOSED, c->s->taken_mode);
+            return;
+        }
         if (result == -EBADF) {
             if (trace_calls)
                 trace_change(c, -1, CHANGE_FAILED, 0);
@@ -427,7 +456,7 @@ int BPF_PROG(descriptors_exit, struct pt_regs *regs, long result) {
         return 0;
     c.tid = id;
     c.number = call_number(regs);
-    c.s->walked = 0;
+    c.s->walked = c.s->taken = 0;
     c.s->stack_id = 0;
     c.s->stack_status = STACK_NO_THREAD_STATE;
     if (trace_calls)
@@ -436,11 +465,18 @@ int BPF_PROG(descriptors_exit, struct pt_regs *regs, long result) {
     return 0;
 }
 
-/* Only for `trace`, which tells how long a call took. */
+/*
+ * Only for `trace`, which tells how long a call took, and each close at the line that made it: what
+ * is closed is taken out before another thread can have the number.
+ */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(descriptors_enter, struct pt_regs *regs, long number) {
     __u32 class = class_of(regs), tgid, tid;
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct descriptor_key key = {};
     struct begun begun = {};
+    struct descriptor *entry;
+    struct target *target;
     __u64 id;
 
     if (class == CALL_IGNORED || class == CALL_USES)
@@ -448,10 +484,22 @@ int BPF_PROG(descriptors_enter, struct pt_regs *regs, long number) {
     id = bpf_get_current_pid_tgid();
     tgid = id >> 32;
     tid = id;
-    if (!bpf_map_lookup_elem(&targets, &tgid))
+    target = bpf_map_lookup_elem(&targets, &tgid);
+    if (!target || is_compat(task))
         return 0;
     begun.number = number;
     begun.time_ns = bpf_ktime_get_ns();
+    if (class == CALL_CLOSE) {
+        key.process = target->process;
+        key.fd = call_argument(regs, 0);
+        entry = bpf_map_lookup_elem(&descriptors, &key);
+        if (entry && file_of(task, key.fd)) {
+            if (target->warned)
+                settle_warning(target, tid, entry, false, begun.time_ns);
+            begun.mode = entry->mode;
+            begun.taken = take_out(&key, entry);
+        }
+    }
     if (bpf_map_update_elem(&begun_calls, &tid, &begun, BPF_ANY))
         count(BEGUN_FULL);
     return 0;

@@ -13,7 +13,7 @@ def descend(frames, iterations):
     if frames:
         return descend(frames - 1, iterations)
     for _ in range(iterations):
-        with open(__file__, "rb"):
+        with open(__file__):
             pass
 
 

@@ -85,7 +85,13 @@ const NEEDS: &[Need] = &[
     ),
     need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
     need(Probe::Program("strace"), "strace", "compare with strace", &[Set::Bench]),
-    need(Probe::Program("bpftool"), "bpftool", "read the eBPF programs' run time", &[Set::Bench]),
+    need(
+        Probe::Program("bpftool"),
+        "bpftool",
+        "list eBPF programs and read their run time",
+        &[Set::Test, Set::Bench],
+    ),
+    need(Probe::Program("prometheus"), "prometheus", "check and scrape metrics", &[Set::Test]),
     need(
         Probe::Module("ensurepip"),
         "python3-venv",
