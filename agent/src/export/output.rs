@@ -51,11 +51,11 @@ pub enum OutputError {
     },
 }
 
-/// Tells at once whether [`write`] could write to `path`: a run of an hour should not end with "no
+/// Tells at once whether [`write()`] could write to `path`: a run of an hour should not end with "no
 /// such directory". Leaves nothing behind.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn check_writable(path: &Path) -> Result<(), OutputError> {
     let place = Place::of(path)?;
     // Dropped without a name.
