@@ -39,7 +39,7 @@ fn tell(news: &[News], watch: &Watch, options: &AttachOptions, style: Style) {
         match options.json {
             Some(JsonMode::Document) => {}
             Some(JsonMode::Lines) => {
-                if matches!(change.change, Change::New | Change::Upgraded) {
+                if change.change != Change::Withdrawn {
                     let pid = watch.report().pid(&change.finding);
                     print(&json::line(&change.finding, pid, &watch.clock));
                 }
