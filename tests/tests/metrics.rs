@@ -76,6 +76,21 @@ fn the_web_server_survives_odd_requests() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn alert_rules_fire_and_keep_quiet() -> Result<()> {
+    if Command::new("promtool").arg("--version").output().is_err() {
+        return skip("metrics", "promtool is not installed");
+    }
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboards/rules");
+    for check in [["check", "rules", "pitviper.yml"], ["test", "rules", "pitviper.test.yml"]] {
+        let output = Command::new("promtool").args(check).current_dir(rules).output()?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "promtool {check:?}: {told}");
+    }
+    Ok(())
+}
+
 fn lint(metrics: &str) -> Result<()> {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
