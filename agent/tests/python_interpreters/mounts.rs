@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 
 use pitviper::python::analyse;
 
@@ -27,6 +28,13 @@ fn files_of_another_mount_namespace_are_found() {
             if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
         let arguments =
             ["--mount", "sh", "-ec", SCRIPT, "sh", prefix, folder.to_str().unwrap(), name];
+        // unshare(1) makes the new root private, which a plain chroot's root cannot be.
+        let mut probe = Command::new("unshare");
+        if !probe.args(user).args(["--mount", "true"]).status().unwrap().success() {
+            assert!(std::env::var_os("CI").is_none(), "no mount namespace can be made");
+            println!("skipped: no mount namespace can be made here");
+            return;
+        }
         let mut program = Program::start(Path::new("unshare"), user.iter().chain(&arguments));
         assert_eq!(program.line(), "1\n", "{prefix} could not be mounted");
 
