@@ -395,7 +395,7 @@ def fsopen_and_fsmount():
 
 
 def fspick():
-    keep(syscall("fspick", AT_FDCWD, "/", 1))
+    keep(syscall("fspick", AT_FDCWD, "/proc", 1))
 
 
 def pseudo_terminal():
