@@ -86,7 +86,9 @@ fn tell_losses(flows: &BTreeMap<&'static str, Flow>) {
 
 fn bench_empty_pair() -> Result<Exit, ProgramError> {
     let _pair = crate::source::ebpf::EmptyPair::attach()?;
-    eprintln!("pitviper: attached an empty pair; close standard input to end");
+    eprintln!(
+        "pitviper: attached to every system call, with empty probes; close standard input to end"
+    );
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
         .map_err(|cause| ProgramError::Output { what: "standard input".into(), cause })?;
     Ok(Exit::Clean)
