@@ -2,37 +2,36 @@
 /*
  * The walk of a CPython stack.
  *
- * 3.11+ keeps frames in chunks, the innermost at the highest address: one read that ends at the
- * innermost frame brings many, and the walk goes on inside the copy. A frame that lies elsewhere (a
- * generator's, another chunk, every frame before 3.11) is read for itself.
+ * 3.11+ keeps frames in chunks, the innermost at the highest address: one read of the
+ * page up to the innermost frame brings many, and the walk goes on inside the copy. A frame that
+ * lies elsewhere (a generator's, another chunk, every frame before 3.11) is read for itself.
  */
 #pragma once
 
 #include "code.h"
 
+/* A page: what is mapped, is mapped in pages of at least this. */
 #define WINDOW 4096
 #define SPARE  128
 /* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
 #define BATCH   16
 #define BATCHES (MAX_FRAMES / BATCH + 1)
 
-/* Reads a window in which `frame` is whole. */
+/*
+ * Reads a window in which `frame` is whole: from the start of its page on, which is mapped because
+ * the frame is. A read that begins further down may fault, and a fault costs more than all the
+ * rest.
+ */
 static __always_inline long refill(struct walk *w, __u64 frame) {
     __u64 size = w->layout.frame_size & (SPARE - 1);
 
-    if (w->layout.contiguous) {
-        w->low = frame + size - WINDOW;
-        w->size = WINDOW;
-        if (!bpf_probe_read_user(w->window, WINDOW, (void *)w->low))
-            return 0;
-        w->low = frame + size - 512;
-        w->size = 512;
-        if (!bpf_probe_read_user(w->window, 512, (void *)w->low))
-            return 0;
-    }
-    w->low = frame;
+    w->low = w->layout.contiguous ? frame & ~(WINDOW - 1ULL) : frame;
+    size += frame - w->low;
+    barrier_var(size); /* else clang drops the bound that the verifier asks for */
+    if (size > WINDOW + SPARE)
+        size = WINDOW + SPARE;
     w->size = size;
-    return bpf_probe_read_user(w->window, size, (void *)frame);
+    return bpf_probe_read_user(w->window, size, (void *)w->low);
 }
 
 /* The innermost frame of the running thread, or 0. */
