@@ -47,8 +47,8 @@ fn kernel() -> Outcome {
     let release = release.trim();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 10) => {
-            Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.10 or newer".into())
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 12) => {
+            Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.12 or newer".into())
         }
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 17) => Outcome::Lacks(format!(
             "Linux {release}: close_range and SCM_RIGHTS are only seen by reconciliation \
