@@ -551,7 +551,8 @@ STEPS = [
 ]
 
 # What a kernel, a container or a security policy may refuse.
-REFUSALS = (errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP)
+# ENODEV: a root without pseudo-terminals.
+REFUSALS = (errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENODEV)
 
 
 def open_now():
