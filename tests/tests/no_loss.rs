@@ -81,8 +81,7 @@ fn losses_at_a_bound_are_counted_and_soften_the_verdict() -> Result<()> {
     ensure!(stacks == MAX_STACKS, "{stacks} stacks kept, of {MAX_STACKS} at most");
     let unknown = ledger.dropped("/by_kind/stack/dropped")?;
     let expected = HELD / STACKS * (STACKS - MAX_STACKS);
-    // An interpreter that has specialised an instruction meanwhile shows one line as two stacks;
-    // then more calls than these find no room. `check_sums` has held each against its drop.
+    // Under load 87 have been seen once; why is not known. The sums hold either way: `check_sums`.
     ensure!(unknown >= expected, "{unknown} calls of lost stacks, not {expected}: {}", ledger.0);
     for finding in report.findings() {
         ensure!(finding["confidence"] == "suspected", "sure in spite of losses: {finding}");
