@@ -10,6 +10,9 @@ import time
 import handshake
 
 STACKS = 10
+# Calls after which no interpreter rewrites the bytecode of a line again. 3.11 makes a call at
+# another instruction of its line once it is specialised, and that is another stack.
+WARM_CALLS = 64
 KEPT = []
 
 
@@ -21,6 +24,10 @@ def hold(depth):
 
 
 def main(count):
+    for _ in range(WARM_CALLS):
+        hold(STACKS)
+    while KEPT:
+        os.close(KEPT.pop())
     handshake.start()
     for number in range(count):
         hold(number % STACKS)
