@@ -111,7 +111,7 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
     key.address = address;
     life = bpf_map_lookup_elem(&codes, &key);
     if (!life) {
-        fresh.id = ++s->sequence << 13 | (bpf_get_smp_processor_id() & 0xfff) << 1 | (user & 1);
+        fresh.id = ++s->sequence << 14 | (bpf_get_smp_processor_id() & 0xfff) << 2 | (user & 3);
         if (bpf_map_update_elem(&codes, &key, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
             count(CODE_EMITTED);
             count(CODE_CODES_FULL);

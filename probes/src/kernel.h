@@ -25,9 +25,12 @@ enum bpf_map_type {
     BPF_MAP_TYPE_ARRAY = 2,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_RINGBUF = 27,
+    BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
+enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
 
@@ -78,11 +81,71 @@ typedef struct {
     int counter;
 } atomic_t;
 
+struct super_block {
+    __u32 s_dev;
+};
+struct timespec64 {
+    __s64 tv_sec;
+    long tv_nsec;
+};
 struct inode {
     unsigned short i_mode;
+    struct super_block *i_sb;
+    unsigned long i_ino;
+    __s64 i_size;
+    __s64 i_mtime_sec; /* from 6.11 */
+    __u32 i_mtime_nsec;
+};
+/* 6.6 to 6.10 */
+struct inode___one {
+    struct timespec64 __i_mtime;
+};
+/* before 6.6 */
+struct inode___two {
+    struct timespec64 i_mtime;
+};
+struct qstr {
+    __u32 len;
+    const unsigned char *name;
+};
+struct dentry {
+    struct dentry *d_parent;
+    struct qstr d_name;
+};
+struct vfsmount {
+    struct dentry *mnt_root;
+};
+struct mount {
+    struct mount *mnt_parent;
+    struct dentry *mnt_mountpoint;
+    struct vfsmount mnt;
+};
+struct path {
+    struct vfsmount *mnt;
+    struct dentry *dentry;
 };
 struct file {
     struct inode *f_inode;
+    void *private_data;
+    unsigned int f_flags;
+    struct path f_path;
+    __s64 f_pos;
+};
+struct sock_common {
+    unsigned short skc_family;
+    unsigned char skc_state;
+};
+struct sock {
+    struct sock_common __sk_common;
+    long sk_rcvtimeo;
+    long sk_sndtimeo;
+};
+struct tcp_sock {
+    __u64 tcp_mstamp;
+};
+struct socket {
+    short type;
+    struct sock *sk;
 };
 struct fdtable {
     unsigned int max_fds;
@@ -93,11 +156,24 @@ struct files_struct {
 };
 struct signal_struct {
     atomic_t live;
+    unsigned long long sum_sched_runtime;
+};
+struct sched_entity {
+    __u64 sum_exec_runtime;
+};
+struct mm_struct {
+    unsigned long arg_start;
+    unsigned long arg_end;
 };
 struct task_struct {
     struct thread_info thread_info;
+    unsigned int __state; /* `state` before 5.14 */
     int pid;
     int tgid;
+    int exit_code;
+    struct sched_entity se;
+    struct mm_struct *mm;
+    struct task_struct *group_leader;
     struct files_struct *files;
     struct signal_struct *signal;
     struct thread_struct thread;

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "walk.h"
+#include "acts.h"
 
 /* The file behind a descriptor of the running process, or NULL. */
 static __always_inline struct file *file_of(struct task_struct *task, __u32 fd) {
@@ -42,10 +42,18 @@ static __always_inline void account_close(const struct descriptor *entry) {
 static __always_inline bool take_out(const struct descriptor_key *key,
                                      const struct descriptor *entry) {
     struct descriptor gone = *entry;
+    struct act_sum *sum;
+    __u64 now;
 
     if (bpf_map_delete_elem(&descriptors, key))
         return false;
     account_close(&gone);
+    if (gone.peer) {
+        now = bpf_ktime_get_ns();
+        sum = act_sum(key->process, gone.stack, ACT_CONNECTION, gone.peer, 0, now);
+        if (sum)
+            act_add(sum, gone.received + gone.sent, now - gone.connected_ns);
+    }
     return true;
 }
 

@@ -9,10 +9,25 @@
 
 /* Set before the load; what they switch off is not even in the loaded program. */
 const volatile __u8 syscall_class[MAX_SYSCALLS] = {};
+const volatile __u8 syscall_wait[MAX_SYSCALLS] = {};
 const volatile bool trace_calls = false;
+/* Calls that change no descriptor too. */
+const volatile bool trace_others = false;
 const volatile __u32 ring_wakeup_bytes = 0;
+/* Calls of at least this long get their stack. */
+const volatile __u64 slow_ns = 10000000;
+/* An event loop that does not come back to its selector for this long stands still. */
+const volatile __u64 stall_ns = 50000000;
+/* Calls of the classes that hardly ever wait are left out of the histograms below this. */
+const volatile __u64 quick_ns = 65536;
 /* The number of execve, the call by which descriptors end that are to be closed on exec. */
 const volatile __u32 execve_number = 0;
+/* Numbers of calls that need a look at their arguments. */
+const volatile __u32 fcntl_number = ~0U, newfstatat_number = ~0U, poll_number = ~0U,
+                     ppoll_number = ~0U, brk_number = ~0U, mmap_number = ~0U, munmap_number = ~0U,
+                     mremap_number = ~0U;
+/* Calls whose argument 3 is the position in the file. */
+const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};
 
 /* The number of the reconciliation that runs. */
 __u32 reconcile_pass = 0;
@@ -37,17 +52,21 @@ struct scratch {
     struct walk walk;
     struct event_stack stack;
     struct event_code code;
+    struct event_object object;
     /* of the call */
     struct event_descriptor call;
     __u64 stack_id;
     __u32 stack_status;
     __u32 walked;
-    __u32 taken; /* as in struct begun */
+    __u32 taken; /* as in struct thread */
     __u32 taken_mode;
+    __u32 told; /* an event of the call was sent (trace) */
+    __u32 pad2;
 };
 
-/* A uprobe can be preempted by a syscall's program, so each has a work space of its own. */
-enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCHES };
+/* A uprobe can be preempted by a syscall's program, and both be interrupted by a sample: each has a
+ * work space of its own. */
+enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCH_SAMPLE, SCRATCHES };
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -106,11 +125,74 @@ struct {
 } unclosed_pairs SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct thread);
+} threads SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768);
+    __type(key, struct act_key);
+    __type(value, struct act_sum);
+} acts SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct object_life);
+} objects SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct file_key);
+    __type(value, struct file_state);
+} files SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u32);
-    __type(value, struct begun);
-} begun_calls SEC(".maps");
+    __type(value, struct child);
+} children SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct mapping_key);
+    __type(value, struct mapping);
+} mappings SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct wait_key);
+    __type(value, struct wait_sum);
+} waits SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct connecting);
+} connecting SEC(".maps");
+
+/* Zeros. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct wait_sum);
+} no_waits SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

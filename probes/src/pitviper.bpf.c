@@ -10,6 +10,7 @@
 #include "implicit_close.h"
 #include "processes.h"
 #include "reconcile.h"
+#include "samples.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -17,7 +18,12 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 const struct event_code *unused_event_code __attribute__((unused));
 const struct event_stack *unused_event_stack __attribute__((unused));
 const struct event_descriptor *unused_event_descriptor __attribute__((unused));
+const struct event_object *unused_event_object __attribute__((unused));
 const struct event_process *unused_event_process __attribute__((unused));
 const enum call_class unused_call_class __attribute__((unused)) = CALL_IGNORED;
+const enum wait_class unused_wait_class __attribute__((unused)) = WAIT_NONE;
+const enum act unused_act __attribute__((unused)) = ACT_NONE;
+const enum mapped unused_mapped __attribute__((unused)) = MAPPED_ANONYMOUS;
+const enum object_kind unused_object_kind __attribute__((unused)) = OBJECT_FILE;
 const enum counter unused_counter __attribute__((unused)) = COUNTERS;
 const enum event_type unused_event_type __attribute__((unused)) = EVENT_CODE;

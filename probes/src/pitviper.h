@@ -45,6 +45,30 @@ enum call_class {
     CALL_USES, /* reads, writes or polls argument 0 */
 };
 
+/* What a syscall may wait for, by number; each class has its latency histogram. */
+enum wait_class {
+    WAIT_NONE = 0,
+    WAIT_OPEN,
+    WAIT_CLOSE,
+    WAIT_READ,
+    WAIT_WRITE,
+    WAIT_RECEIVE,
+    WAIT_SEND,
+    WAIT_CONNECT,
+    WAIT_ACCEPT,
+    WAIT_POLL,
+    WAIT_EPOLL,
+    WAIT_LOCK,
+    WAIT_CHILD,
+    WAIT_SLEEP,
+    WAIT_SYNC,
+    WAIT_LIST, /* the names in a directory */
+    WAIT_STAT,
+    WAIT_RENAME, /* and what else changes a directory */
+    WAIT_MAP,
+    WAIT_CLASSES,
+};
+
 /* ---- the interpreter, as the walker sees it: offsets in bytes, ABSENT where there is none ---- */
 
 struct layout {
@@ -91,6 +115,7 @@ struct target {
     __u32 uring;
     __s32 missed; /* births that did not fit, and whose close is still to come */
     __u32 seen;   /* descriptors that reconciliations saw, in all of them */
+    __u64 brk;    /* end of the heap, once a brk was seen */
     struct layout layout;
 };
 
@@ -116,6 +141,10 @@ struct descriptor {
     __u16 mode;
     __u32 origin;
     __u32 pad;
+    __u64 peer; /* the object that it is connected to, or 0 */
+    __u64 connected_ns;
+    __u64 received;
+    __u64 sent;
 };
 
 /* A stack that made descriptors. Keyed by the stack's id; a process's own id (which has no high
@@ -127,6 +156,163 @@ struct site {
     __u64 closed;
     __u64 first_ns;
     __u64 last_ns;
+};
+
+/* What a stack did, summed by object: an act. Each has its meaning of the sum's fields. */
+enum act {
+    ACT_NONE = 0,
+    ACT_SPAWN,      /* made a process */
+    ACT_THREAD,     /* started a thread */
+    ACT_THREAD_END, /* that thread ended */
+    ACT_EXEC,       /* its child executed `object` (a command) */
+    ACT_CHILD,      /* its child ended: ns is wall time, bytes CPU ns, failed: status not 0 */
+    ACT_OPEN,       /* opened the file `object`; repeats: with O_TRUNC */
+    ACT_CONNECT,    /* connected to the peer `object`: ns until it stood */
+    ACT_CONNECTION, /* a connection to `object` ended: ns is its life, bytes both ways */
+    ACT_READ,       /* of a regular file; starts: from its beginning; repeats: of these, unchanged
+                       since this process last read it; repeat_bytes: what was read so */
+    ACT_WRITE,      /* to a regular file; starts: from its beginning; repeats: appended */
+    ACT_SYNC,       /* fsync, fdatasync */
+    ACT_LIST,       /* starts: directories begun; repeats: of these, listed before */
+    ACT_STAT,
+    ACT_MAP,   /* bytes mapped; object: the file, or 0 */
+    ACT_UNMAP, /* bytes of those that were unmapped again */
+    ACT_WAIT,  /* a call that took long, or that waited out its time (repeats); starts: of these
+                  without a limit of time */
+    ACT_STALL, /* an event loop stood still: ns */
+    ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns */
+    ACT_OFF_CPU,
+    ACT_ON_CPU, /* samples */
+    ACTS,
+};
+
+struct act_key {
+    __u64 stack;
+    __u64 object;
+    __u32 process;
+    __u16 act;
+    __u16 call; /* the syscall's number; of ACT_MAP what was mapped (enum mapped) */
+};
+
+struct act_sum {
+    __u64 count;
+    __u64 failed;
+    __u64 bytes;
+    __u64 ns;
+    __u64 max_ns;
+    __u64 starts;
+    __u64 repeats;
+    __u64 repeat_bytes;
+    __u64 first_ns;
+    __u64 last_ns;
+    __u16 mode;    /* of the descriptor that it was about, as last seen */
+    __u16 made_by; /* the syscall that made that descriptor */
+    __u32 flags;   /* its file's flags (O_APPEND, O_NONBLOCK) */
+};
+
+enum mapped {
+    MAPPED_ANONYMOUS = 0,
+    MAPPED_FILE,
+    MAPPED_STACK,    /* of a thread */
+    MAPPED_HEAP,     /* by brk */
+    MAPPED_RESERVED, /* without access: address space only */
+};
+
+/* Latency of a class of calls. */
+struct wait_key {
+    __u32 process;
+    __u32 class;
+};
+
+#define WAIT_BUCKETS 40
+
+struct wait_sum {
+    __u64 count;
+    __u64 ns;
+    __u64 bytes;                 /* of reads and writes of any descriptor */
+    __u64 buckets[WAIT_BUCKETS]; /* by the logarithm to base 2 of the nanoseconds */
+};
+
+/* A file or a directory as a process knows it. */
+struct file_key {
+    __u64 object;
+    __u32 process;
+    __u32 pad;
+};
+
+struct file_state {
+    __s64 size;
+    __s64 modified_s;
+    __u32 modified_ns;
+    __u32 unchanged; /* the reading that goes on is of what was read before */
+    __u64 passes;
+    __u64 unchanged_passes;
+};
+
+/* A process that a traced one made, until it is reaped. */
+struct child {
+    __u32 process; /* who made it */
+    __u32 parent;  /* its parent's tgid */
+    __u64 stack;
+    __u64 command;
+    __u64 born_ns;
+    __u64 ended_ns; /* 0: it lives */
+    __u64 cpu_ns;
+    __u32 status; /* as wait(2) has it */
+    __u32 depth;  /* 0: a child; else a descendant */
+};
+
+/* A connect whose result is still to come, by its struct sock. */
+struct connecting {
+    __u64 stack;
+    __u64 object;
+    __u64 began_ns;
+    __u32 process;
+    __u32 pad;
+};
+
+struct mapping_key {
+    __u32 process;
+    __u32 pad;
+    __u64 address;
+};
+
+struct mapping {
+    __u64 stack;
+    __u64 bytes;
+    __u64 object;
+    __u64 kind;
+};
+
+/* Where a thread was while somebody waited for it. */
+struct turn {
+    __u64 since_ns; /* 0: it serves nobody */
+    __u64 worst_ns; /* the longest call of the turn */
+    __u64 worst_stack;
+    __u64 sampled_stack; /* where it computed */
+    __u64 samples;
+};
+
+/* A thread, in its task storage. */
+struct thread {
+    __u64 began_ns; /* of the call that is on its way; 0: none */
+    __u64 off_ns;   /* off the CPU outside of a call since */
+    __u64 off_stack;
+    __u64 started_by;
+    __u32 started_in; /* the process that `started_by` is of */
+    __u32 number;
+    __u16 taken;     /* a close that took its descriptor out of the ledger already (trace) */
+    __u16 mode;      /* what that was */
+    __u32 restarted; /* the call goes on by restart_syscall */
+    struct turn loop;
+    struct turn server;
+};
+
+enum object_kind { OBJECT_FILE = 1, OBJECT_PEER, OBJECT_COMMAND };
+
+struct object_life {
+    __u32 process;
+    __u32 sent;
 };
 
 struct code_key {
@@ -171,14 +357,6 @@ struct unclosed {
     char type_name[TYPE_MAX];
 };
 
-/* The begin of a call, by thread (trace only). */
-struct begun {
-    __u64 time_ns;
-    __u32 number;
-    __u16 taken; /* a close that took its descriptor out of the ledger already */
-    __u16 mode;  /* what that was */
-};
-
 /* ---- counters, one a CPU ---- */
 
 enum counter {
@@ -207,7 +385,17 @@ enum counter {
     WALK_UNREADABLE,
     WALK_NO_THREAD_STATE,
     COMPAT_CALLS,
-    BEGUN_FULL,
+    THREADS_FULL,
+    ACT_EMITTED,
+    ACT_FULL,
+    OBJECT_EMITTED,
+    OBJECT_RING_FULL,
+    OBJECT_FULL,
+    CHILD_FULL,
+    MAPPING_FULL,
+    CONNECTING_FULL,
+    FILE_FULL,
+    WAIT_FULL,
     COUNTERS,
 };
 
@@ -218,6 +406,7 @@ enum event_type {
     EVENT_STACK,
     EVENT_DESCRIPTOR,
     EVENT_PROCESS,
+    EVENT_OBJECT,
 };
 
 struct event_header {
@@ -268,6 +457,7 @@ enum descriptor_change {
     CHANGE_OPENED = 0,
     CHANGE_CLOSED,
     CHANGE_FAILED,
+    CHANGE_NONE, /* a call that makes and ends no descriptor */
 };
 
 enum stack_status {
@@ -307,4 +497,22 @@ struct event_process {
     __u32 change;
     __u32 parent;
     __u32 pad;
+};
+
+#define OBJECT_MAX 4096
+
+/*
+ * What acts are about. A file: the names on its path, innermost first, each ended by '/'. A peer: a
+ * struct sockaddr. A command: its argv, each ended by a NUL.
+ */
+struct event_object {
+    struct event_header header;
+    __u64 id;
+    __u64 inode;
+    __u32 device; /* as the kernel has it: major << 20 | minor */
+    __u16 kind;
+    __u16 mode;
+    __u32 size;
+    __u32 cut;
+    __u8 data[OBJECT_MAX]; /* sent as far as it is filled */
 };

@@ -2,6 +2,7 @@
 /* Lives of traced processes: fork, exec, exit. */
 #pragma once
 
+#include "children.h"
 #include "implicit_close.h"
 #include "syscalls.h"
 
@@ -33,9 +34,13 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
     struct site none = {};
     __u64 key;
 
-    if (parent_tgid == child_tgid)
-        return 0;
     target = bpf_map_lookup_elem(&targets, &parent_tgid);
+    if (parent_tgid == child_tgid) {
+        if (target)
+            thread_born(target, child);
+        return 0;
+    }
+    child_born(target, parent_tgid, child_tgid);
     if (!target || !target->follow)
         return 0;
     s = scratch_of(SCRATCH_SYSCALL);
@@ -44,7 +49,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
     __builtin_memcpy(&copy, target, sizeof(copy));
     copy.process = copy.space = new_number(s);
     copy.seed = reconcile_pass + 1;
-    copy.warned = copy.missed = 0;
+    copy.warned = copy.missed = copy.brk = 0;
     key = none.process = copy.process;
     none.sent = 1;
     bpf_map_update_elem(&sites, &key, &none, BPF_ANY);
@@ -77,6 +82,7 @@ int BPF_PROG(process_exec, struct task_struct *task) {
     struct scratch *s = scratch_of(SCRATCH_SYSCALL);
     struct call c = {};
 
+    child_executed(task, tgid);
     if (!target || !s)
         return 0;
     /* The kernel has closed what was marked close-on-exec. */
@@ -96,6 +102,7 @@ int BPF_PROG(process_exec, struct task_struct *task) {
     target->layout.ready = 0;
     target->space = new_number(s);
     target->warned = 0;
+    target->brk = 0;
     send_process(target, tgid, PROCESS_EXECUTED, 0);
     return 0;
 }
@@ -106,10 +113,11 @@ int BPF_PROG(process_exit, struct task_struct *task) {
     struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct warning *warning;
 
+    if (!task->signal->live.counter)
+        child_ended(task, tgid);
     if (!target)
         return 0;
-    if (trace_calls)
-        bpf_map_delete_elem(&begun_calls, &tid);
+    thread_ended(task, target->process);
     warning = bpf_map_lookup_elem(&warnings, &tid);
     if (warning) {
         account_unclosed(warning, 0, 0, warning->time_ns);

@@ -1,422 +1,24 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
 /*
- * Syscalls that make, end or use descriptors, seen at their exit: the registers still hold the
- * arguments there. The number is looked at first, because most calls of most processes end here.
+ * The two programs that see every syscall. The number is looked at first, because most calls of
+ * most processes end there. A call is told at its exit; its entry only notes the time.
  */
 #pragma once
 
-#include "ledger.h"
+#include "connections.h"
+#include "descriptors.h"
+#include "memory.h"
 
-#define EEXIST          17
-#define EBADF           9
-#define F_DUPFD         0
-#define F_DUPFD_CLOEXEC 1030
-#define TIOCGPTPEER     0x5441
-#define SOL_SOCKET      1
-#define SCM_RIGHTS      1
-/* The kernel's SCM_MAX_FD (include/net/scm.h), and room for the headers between. */
-#define SCM_STEPS           264
-#define CLOSE_RANGE_CLOEXEC 4
-/* sizeof(struct mmsghdr), and the messages that one recvmmsg takes at most (UIO_MAXIOV) */
-#define MMSGHDR      64
-#define MESSAGES_MAX 1024
-#define CLONE_PIDFD  0x1000
-/* Descriptors that one close_range looks at; more is left to the reconciliation. */
-#define CLOSE_RANGE_STEPS (1 << 20)
+#define O_NONBLOCK    04000
+#define AT_EMPTY_PATH 0x1000
+#define F_SETLKW      7
+#define F_OFD_SETLKW  38
+#define FOREVER       0x7fffffffffffffffL
 
-/* One call on its way through the functions below. */
-struct call {
-    struct scratch *s;
-    struct target *target;
-    struct task_struct *task;
-    __u64 now;
-    __u32 tgid;
-    __u32 tid;
-    __u32 number;
-};
+/* What a call does to descriptors, and what it may wait for. */
+static __always_inline __u32 class_of(__u64 number, struct pt_regs *regs) {
+    __u32 class = syscall_class[number];
 
-static __always_inline void trace_change(struct call *c, __s32 fd, __u8 change, __u16 mode) {
-    struct event_descriptor *event = &c->s->call;
-    __u64 size = event->path_size;
-
-    event->fd = fd;
-    event->change = change;
-    event->mode = mode;
-    event->stack = c->s->stack_id;
-    event->stack_status = c->s->stack_status;
-    count(DESCRIPTOR_EMITTED);
-    if (size > PATH_MAX)
-        size = PATH_MAX;
-    if (send(event, __builtin_offsetof(struct event_descriptor, path) + size))
-        count(DESCRIPTOR_RING_FULL);
-}
-
-/* Walks at most once a call. */
-static __always_inline void walk_once(struct call *c) {
-    struct scratch *s = c->s;
-
-    if (s->walked)
-        return;
-    s->walked = 1;
-    s->stack_id = walk(s, c->target, c->task, c->tgid, SCRATCH_SYSCALL);
-    s->stack_id = site_of(s, c->target, s->stack_id);
-}
-
-/* A number that is in the ledger is born again: what had it ended without that its close was seen
- * first. */
-static __noinline long replace(struct call *c, const struct descriptor_key *key,
-                               const struct descriptor *entry) {
-    struct descriptor *stale = bpf_map_lookup_elem(&descriptors, key);
-
-    /* What the reconciliation saw a moment ago was this birth, if it is not older. */
-    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
-        __u16 mode = stale->mode;
-
-        if (take_out(key, stale) && trace_calls)
-            trace_change(c, key->fd, CHANGE_CLOSED, mode);
-    }
-    return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
-}
-
-static __noinline int birth(struct call *c, __u32 fd) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct file *file = file_of(c->task, fd);
-    struct descriptor entry = {};
-    struct site *site;
-    long failed = 0;
-
-    count(OPENED_EMITTED);
-    entry.stack = c->s->stack_id;
-    entry.born_ns = entry.used_ns = c->now;
-    entry.call = c->number;
-    entry.pass = reconcile_pass;
-    if (file) {
-        entry.mode = mode_of(file);
-        failed = bpf_map_update_elem(&descriptors, &key, &entry, BPF_NOEXIST);
-        if (failed == -EEXIST)
-            failed = replace(c, &key, &entry);
-    }
-    if (failed) {
-        count(OPENED_DESCRIPTORS_FULL);
-        __sync_fetch_and_add(&c->target->missed, 1);
-    } else {
-        site = bpf_map_lookup_elem(&sites, &entry.stack);
-        if (site) {
-            __sync_fetch_and_add(&site->opened, 1);
-            if (!site->first_ns)
-                site->first_ns = c->now;
-            site->last_ns = c->now;
-        } else {
-            count(OPENED_SITES_FULL);
-        }
-        if (!file) /* another thread closed it before this call was out of the kernel */
-            account_close(&entry);
-    }
-    if (trace_calls)
-        trace_change(c, fd, CHANGE_OPENED, entry.mode);
-    return 0;
-}
-
-/* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
-static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
-    __u16 mode = 0;
-
-    if (!replaced) {
-        bool taken = file_of(c->task, fd);
-
-        if (c->target->warned)
-            settle_warning(c->target, c->tid, entry, taken || !entry, c->now);
-        if (taken)
-            return 0; /* the birth that took the number takes the entry out */
-    }
-    if (entry) {
-        mode = entry->mode;
-        if (!take_out(&key, entry))
-            return 0;
-    } else if (c->target->missed > 0) {
-        count(CLOSED_EMITTED);
-        count(CLOSED_UNKNOWN);
-        __sync_fetch_and_add(&c->target->missed, -1);
-    } else {
-        /* Nothing was there (an ordinary dup2), or another thread has had the number, and given it
-         * back, before this close was out of the kernel: then its birth counted this close. */
-        return 0;
-    }
-    if (trace_calls)
-        trace_change(c, fd, CHANGE_CLOSED, mode);
-    return 0;
-}
-
-static __always_inline void use(struct call *c, __u32 fd) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
-
-    if (entry)
-        entry->used_ns = c->now;
-}
-
-/* The control buffer of a message as recvmsg left it, on its way through. */
-struct message {
-    struct call *call;
-    __u64 at;
-    __u64 end;
-    __u64 next; /* header after this one */
-    __u64 last; /* end of the descriptors of this one */
-};
-
-/* Takes one header, or one descriptor of SCM_RIGHTS; returns 1 at the end. */
-static long birth_of_message(__u64 i, void *context) {
-    struct message *m = context;
-    struct {
-        __u64 length;
-        __s32 level;
-        __s32 type;
-    } header;
-    __s32 fd;
-
-    if (m->at < m->last) {
-        if (bpf_probe_read_user(&fd, sizeof(fd), (void *)m->at))
-            return 1;
-        m->at += sizeof(fd);
-        if (fd >= 0) {
-            walk_once(m->call);
-            birth(m->call, fd);
-        }
-        return 0;
-    }
-    if (m->next)
-        m->at = m->next;
-    if (m->at + sizeof(header) > m->end ||
-        bpf_probe_read_user(&header, sizeof(header), (void *)m->at) ||
-        header.length < sizeof(header) || header.length > m->end - m->at)
-        return 1;
-    m->next = m->at + ((header.length + 7) & ~7ULL);
-    m->last = header.level == SOL_SOCKET && header.type == SCM_RIGHTS
-                  ? m->at + (header.length & ~3ULL)
-                  : 0;
-    m->at += sizeof(header);
-    return 0;
-}
-
-/* Descriptors that came in a message. Before 5.17 the reconciliation finds them. */
-static __always_inline void births_of_message(struct call *c, __u64 message) {
-    /* struct user_msghdr: msg_control at 32, msg_controllen at 40 */
-    __u64 control[2] = {};
-    struct message m = {.call = c};
-
-    if (bpf_probe_read_user(control, sizeof(control), (void *)(message + 32)) || !control[1])
-        return;
-    m.at = control[0];
-    m.end = control[0] + control[1];
-    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
-        bpf_loop(SCM_STEPS, birth_of_message, &m, 0);
-}
-
-struct messages {
-    struct call *call;
-    __u64 first;
-};
-
-static long births_of_one_message(__u64 i, void *context) {
-    struct messages *messages = context;
-
-    births_of_message(messages->call, messages->first + i * MMSGHDR);
-    return 0;
-}
-
-/* The pidfd of a new process, where the caller asked for one. */
-static __always_inline void birth_of_pidfd(struct call *c, __u64 flags, __u64 where) {
-    __s32 fd;
-
-    if (!(flags & CLONE_PIDFD) || bpf_probe_read_user(&fd, sizeof(fd), (void *)where) || fd < 0)
-        return;
-    walk_once(c);
-    birth(c, fd);
-}
-
-struct range {
-    struct call *call;
-    __u32 first;
-};
-
-static long close_one_of_range(__u64 i, void *context) {
-    struct range *range = context;
-    struct descriptor_key key = {.process = range->call->target->process,
-                                 .fd = range->first + (__u32)i};
-
-    if (bpf_map_lookup_elem(&descriptors, &key))
-        death(range->call, key.fd, 0);
-    return 0;
-}
-
-/* Takes out what is known between the two numbers and whose slot is empty. */
-static __always_inline void close_range(struct call *c, __u64 first, __u64 last) {
-    struct range range = {.call = c, .first = first};
-    struct fdtable *table = c->task->files ? c->task->files->fdt : 0;
-    __u32 end = table ? table->max_fds : 0;
-    __u32 steps;
-
-    if (last < end)
-        end = last + 1;
-    if (first >= end)
-        return;
-    steps = end - (__u32)first;
-    if (steps > CLOSE_RANGE_STEPS)
-        steps = CLOSE_RANGE_STEPS;
-    /* Before 5.17 the reconciliation finds what was closed. */
-    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
-        bpf_loop(steps, close_one_of_range, &range, 0);
-}
-
-static __always_inline void trace_begin(struct call *c, struct pt_regs *regs, __s64 result,
-                                        __u32 class) {
-    struct event_descriptor *event = &c->s->call;
-    struct begun *begun;
-    __u64 path = 0;
-    long size;
-
-    event->header.type = EVENT_DESCRIPTOR;
-    event->header.process = c->target->process;
-    event->header.time_ns = c->now;
-    event->began_ns = 0;
-    event->result = result;
-    event->tgid = c->tgid;
-    event->tid = c->tid;
-    event->call = c->number;
-    event->path_size = 0;
-    for (int i = 0; i < 6; i++)
-        event->arguments[i] = call_argument(regs, i);
-    begun = bpf_map_lookup_elem(&begun_calls, &c->tid);
-    if (begun) {
-        if (begun->number == c->number) {
-            event->began_ns = begun->time_ns;
-            c->s->taken = begun->taken;
-            c->s->taken_mode = begun->mode;
-        }
-        bpf_map_delete_elem(&begun_calls, &c->tid);
-    }
-    if (class == CALL_OPENS_PATH0)
-        path = event->arguments[0];
-    else if (class == CALL_OPENS_PATH1)
-        path = event->arguments[1];
-    if (path) {
-        size = bpf_probe_read_user_str(event->path, PATH_MAX, (void *)path);
-        if (size > 0)
-            event->path_size = size;
-    }
-}
-
-static __always_inline bool opens(__u32 class) {
-    return class != CALL_CLOSE && class != CALL_CLOSE_RANGE && class != CALL_USES &&
-           class != CALL_RECVMSG && class != CALL_RECVMMSG && class != CALL_CLONE &&
-           class != CALL_CLONE3;
-}
-
-static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64 result,
-                                     __u32 class) {
-    struct messages messages = {.call = c};
-    __s32 pair[2];
-    __u64 wide[2];
-
-    if (opens(class) && result < 0) {
-        if (trace_calls) {
-            walk_once(c);
-            trace_change(c, -1, CHANGE_FAILED, 0);
-        }
-        return;
-    }
-    switch (class) {
-    case CALL_OPENS_URING:
-        c->target->uring = 1;
-        goto opened;
-    case CALL_OPENS_POSITIVE:
-        if (result == 0)
-            return;
-        goto opened;
-    case CALL_SIGNALFD:
-        if ((__s32)call_argument(regs, 0) != -1)
-            return;
-        goto opened;
-    case CALL_DUPLICATES:
-        if ((__u32)call_argument(regs, 0) == (__u32)result)
-            return;
-        if (trace_calls)
-            walk_once(c);
-        death(c, result, 1);
-        goto opened;
-    case CALL_OPENS:
-    case CALL_OPENS_PATH0:
-    case CALL_OPENS_PATH1:
-    case CALL_FCNTL:
-    case CALL_IOCTL:
-    opened:
-        walk_once(c);
-        birth(c, result);
-        return;
-    case CALL_PAIR0:
-    case CALL_PAIR3:
-        walk_once(c);
-        if (bpf_probe_read_user(pair, sizeof(pair),
-                                (void *)call_argument(regs, class == CALL_PAIR0 ? 0 : 3)))
-            return; /* unmapped by another thread meanwhile: the reconciliation finds them */
-        birth(c, pair[0]);
-        birth(c, pair[1]);
-        return;
-    case CALL_RECVMSG:
-        use(c, call_argument(regs, 0));
-        if (result >= 0)
-            births_of_message(c, call_argument(regs, 1));
-        return;
-    case CALL_RECVMMSG:
-        use(c, call_argument(regs, 0));
-        messages.first = call_argument(regs, 1);
-        if (result > 0 &&
-            bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
-            bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, births_of_one_message,
-                     &messages, 0);
-        return;
-    case CALL_CLOSE:
-        if (trace_calls)
-            walk_once(c);
-        if (trace_calls && c->s->taken) {
-            trace_change(c, call_argument(regs, 0), CHANGE_CLOSED, c->s->taken_mode);
-            return;
-        }
-        if (result == -EBADF) {
-            if (trace_calls)
-                trace_change(c, -1, CHANGE_FAILED, 0);
-            return;
-        }
-        death(c, call_argument(regs, 0), 0);
-        return;
-    case CALL_CLOSE_RANGE:
-        if (result || call_argument(regs, 2) & CLOSE_RANGE_CLOEXEC)
-            return;
-        if (trace_calls)
-            walk_once(c);
-        close_range(c, (__u32)call_argument(regs, 0), (__u32)call_argument(regs, 1));
-        return;
-    case CALL_CLONE:
-        if (result > 0)
-            birth_of_pidfd(c, call_argument(regs, 0), call_argument(regs, 2));
-        return;
-    case CALL_CLONE3:
-        /* struct clone_args: flags, pidfd */
-        if (result > 0 && !bpf_probe_read_user(wide, sizeof(wide), (void *)call_argument(regs, 0)))
-            birth_of_pidfd(c, wide[0], wide[1]);
-        return;
-    }
-}
-
-static __always_inline __u32 class_of(struct pt_regs *regs) {
-    __u64 number = call_number(regs);
-    __u32 class;
-
-    if (number >= MAX_SYSCALLS)
-        return CALL_IGNORED;
-    class = syscall_class[number];
     if (class == CALL_FCNTL) {
         __u32 command = call_argument(regs, 1);
 
@@ -428,79 +30,283 @@ static __always_inline __u32 class_of(struct pt_regs *regs) {
     return class;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(descriptors_exit, struct pt_regs *regs, long result) {
-    __u32 class = class_of(regs);
-    struct call c = {};
-    __u64 id;
+static __always_inline __u32 wait_of(__u64 number, struct pt_regs *regs) {
+    __u32 wait = syscall_wait[number];
 
-    if (class == CALL_IGNORED)
+    if (number == fcntl_number) {
+        __u32 command = call_argument(regs, 1);
+
+        return command == F_SETLKW || command == F_OFD_SETLKW ? WAIT_LOCK : WAIT_NONE;
+    }
+    /* fstat, by its newer way */
+    if (number == newfstatat_number && call_argument(regs, 3) & AT_EMPTY_PATH)
+        return WAIT_NONE;
+    return wait;
+}
+
+/* Whether such a wait on this descriptor would never end by itself. */
+static __always_inline bool without_limit(struct call *c, struct pt_regs *regs, struct file *file,
+                                          __u32 wait) {
+    struct sock *sk;
+
+    if (wait == WAIT_POLL) {
+        if (c->number == poll_number)
+            return (__s32)call_argument(regs, 2) < 0;
+        return !call_argument(regs, c->number == ppoll_number ? 2 : 4);
+    }
+    if (!file || (mode_of(file) & S_IFMT) != S_IFSOCK || BPF_CORE_READ(file, f_flags) & O_NONBLOCK)
+        return false;
+    sk = sock_of(file);
+    return BPF_CORE_READ(sk, sk_rcvtimeo) == FOREVER;
+}
+
+static __always_inline bool has_descriptor(__u32 wait) {
+    return wait == WAIT_READ || wait == WAIT_WRITE || wait == WAIT_RECEIVE || wait == WAIT_SEND ||
+           wait == WAIT_CONNECT || wait == WAIT_ACCEPT || wait == WAIT_SYNC || wait == WAIT_LIST;
+}
+
+/* A call that took long, or that waited out its time. */
+static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object, bool timed_out) {
+    __u32 fd = call_argument(regs, 0), wait = c->wait;
+    struct file *file = has_descriptor(wait) ? file_of(c->task, fd) : 0;
+    struct descriptor *entry = 0;
+    struct act_sum *sum;
+
+    if (has_descriptor(wait)) {
+        entry = use(c, fd, 0, 0);
+        if (entry && entry->peer)
+            object = entry->peer;
+    }
+    walk_once(c);
+    if (c->ns >= slow_ns && c->thread && wait != WAIT_EPOLL && wait != WAIT_ACCEPT) {
+        turn_slow(&c->thread->loop, c->s->stack_id, c->ns);
+        turn_slow(&c->thread->server, c->s->stack_id, c->ns);
+    }
+    sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);
+    if (!sum)
         return 0;
-    id = bpf_get_current_pid_tgid();
-    c.tgid = id >> 32;
+    act_add(sum, 0, c->ns);
+    if (timed_out)
+        __sync_fetch_and_add(&sum->repeats, 1);
+    if (without_limit(c, regs, file, wait))
+        __sync_fetch_and_add(&sum->starts, 1);
+    if (entry) {
+        sum->mode = entry->mode;
+        sum->made_by = entry->call;
+    } else if (file) {
+        sum->mode = mode_of(file);
+    }
+    return 0;
+}
+
+/* Where the bytes of a call begin in its file. */
+static __always_inline __u64 position_of(struct call *c, struct pt_regs *regs, struct file *file,
+                                         __u64 bytes) {
+    if (syscall_positioned[c->number & (MAX_SYSCALLS - 1)])
+        return call_argument(regs, 3);
+    return BPF_CORE_READ(file, f_pos) - bytes;
+}
+
+/* What a call did besides to descriptors. Returns the object that it was about. */
+static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 result) {
+    __u64 bytes = result > 0 ? result : 0;
+    struct file *file;
+
+    switch (c->wait) {
+    case WAIT_READ:
+    case WAIT_WRITE:
+        use(c, call_argument(regs, 0), c->wait == WAIT_READ ? bytes : 0,
+            c->wait == WAIT_WRITE ? bytes : 0);
+        file = file_of(c->task, call_argument(regs, 0));
+        if (!file || result < 0 || (mode_of(file) & S_IFMT) != S_IFREG)
+            return 0;
+        return file_bytes(c, file, bytes, position_of(c, regs, file, bytes), c->wait == WAIT_WRITE);
+    case WAIT_RECEIVE:
+        use(c, call_argument(regs, 0), bytes, 0);
+        return 0;
+    case WAIT_SEND:
+        use(c, call_argument(regs, 0), 0, bytes);
+        return 0;
+    case WAIT_CONNECT:
+        connects(c, regs, result);
+        return 0;
+    case WAIT_ACCEPT:
+        use(c, call_argument(regs, 0), 0, 0);
+        file = result >= 0 ? file_of(c->task, result) : 0;
+        if (file && c->thread)
+            accepted(c->thread, file, c->target->process, c->now);
+        return 0;
+    case WAIT_EPOLL:
+        use(c, call_argument(regs, 0), 0, 0);
+        if (c->thread)
+            turn_begin(&c->thread->loop, c->now);
+        return 0;
+    case WAIT_SYNC:
+        use(c, call_argument(regs, 0), 0, 0);
+        file = file_of(c->task, call_argument(regs, 0));
+        if (!file)
+            return 0;
+        bytes = file_object(c->s, file, c->target->process);
+        plain_act(c, ACT_SYNC, bytes, result < 0);
+        return bytes;
+    case WAIT_LIST:
+        use(c, call_argument(regs, 0), 0, 0);
+        file = result == 0 ? file_of(c->task, call_argument(regs, 0)) : 0;
+        if (file)
+            listed(c, file);
+        return 0;
+    case WAIT_STAT:
+        plain_act(c, ACT_STAT, 0, result < 0);
+        return 0;
+    case WAIT_MAP:
+        if (c->number == brk_number)
+            moves_heap(c, result);
+        else if ((__u64)result > -4096ULL)
+            return 0;
+        else if (c->number == mmap_number)
+            maps(c, regs, result);
+        else if (c->number == munmap_number)
+            unmap_one(c, call_argument(regs, 0), pages(call_argument(regs, 1)));
+        else if (c->number == mremap_number)
+            remaps(c, regs, result);
+        return 0;
+    }
+    return 0;
+}
+
+static __always_inline bool hardly_waits(__u32 wait) {
+    return wait == WAIT_OPEN || wait == WAIT_CLOSE || wait == WAIT_STAT || wait == WAIT_MAP;
+}
+
+static __always_inline bool moves_bytes(__u32 wait) {
+    return wait == WAIT_READ || wait == WAIT_WRITE || wait == WAIT_RECEIVE || wait == WAIT_SEND;
+}
+
+static __always_inline bool waited_out(__u32 wait, __s64 result) {
+    if (wait == WAIT_POLL || wait == WAIT_EPOLL)
+        return result == 0;
+    if (wait == WAIT_LOCK)
+        return result == -ETIMEDOUT;
+    return wait == WAIT_SLEEP;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
+    __u64 number = call_number(regs), object = 0;
+    __u32 class, wait;
+    struct call c = {};
+
+    if (number >= MAX_SYSCALLS)
+        return 0;
+    class = class_of(number, regs);
+    wait = wait_of(number, regs);
+    if (!class && !wait)
+        return 0;
+    c.task = bpf_get_current_task_btf();
+    c.tgid = c.task->tgid;
     c.target = bpf_map_lookup_elem(&targets, &c.tgid);
     if (!c.target)
         return 0;
-    c.task = bpf_get_current_task_btf();
     if (is_compat(c.task)) {
         count(COMPAT_CALLS);
-        return 0;
-    }
-    c.now = bpf_ktime_get_ns();
-    if (class == CALL_USES) {
-        use(&c, call_argument(regs, 0));
         return 0;
     }
     c.s = scratch_of(SCRATCH_SYSCALL);
     if (!c.s)
         return 0;
-    c.tid = id;
-    c.number = call_number(regs);
-    c.s->walked = c.s->taken = 0;
+    c.now = bpf_ktime_get_ns();
+    c.tid = c.task->pid;
+    c.s->walked = c.s->taken = c.s->told = 0;
     c.s->stack_id = 0;
     c.s->stack_status = STACK_NO_THREAD_STATE;
+    c.thread = thread_of(c.task, false);
+    if (c.thread && c.thread->began_ns) {
+        if (result == -ERESTART_RESTARTBLOCK) {
+            c.thread->restarted = 1;
+            return 0;
+        }
+        if (number == RESTART_SYSCALL && c.thread->restarted) {
+            number = c.thread->number & (MAX_SYSCALLS - 1);
+            wait = syscall_wait[number];
+        }
+        if (number == c.thread->number) {
+            c.ns = c.now - c.thread->began_ns;
+            c.s->taken = c.thread->taken;
+            c.s->taken_mode = c.thread->mode;
+        }
+        c.thread->began_ns = c.thread->restarted = 0;
+    }
+    c.number = number;
+    c.wait = wait;
     if (trace_calls)
         trace_begin(&c, regs, result, class);
-    dispatch(&c, regs, result, class);
+    if (class)
+        dispatch(&c, regs, result, class);
+    if (!wait)
+        return 0;
+    object = act_of(&c, regs, result);
+    if (c.ns >= quick_ns || !hardly_waits(wait))
+        count_wait(c.target->process, wait, c.ns, moves_bytes(wait) && result > 0 ? result : 0);
+    if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
+        waited(&c, regs, object, waited_out(wait, result));
+    if (trace_others && !c.s->told) {
+        walk_once(&c);
+        trace_change(&c, -1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, 0);
+    }
     return 0;
 }
 
 /*
- * Only for `trace`, which tells how long a call took, and each close at the line that made it: what
- * is closed is taken out before another thread can have the number.
+ * In a trace a close takes its descriptor out here, at the line that made it, before another thread
+ * can have the number.
  */
 SEC("tp_btf/sys_enter")
-int BPF_PROG(descriptors_enter, struct pt_regs *regs, long number) {
-    __u32 class = class_of(regs), tgid, tid;
-    struct task_struct *task = bpf_get_current_task_btf();
+int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     struct descriptor_key key = {};
-    struct begun begun = {};
     struct descriptor *entry;
+    struct task_struct *task;
+    struct thread *thread;
     struct target *target;
-    __u64 id;
+    __u64 number = id;
+    __u32 class, wait, tgid;
 
-    if (class == CALL_IGNORED || class == CALL_USES)
+    if (number >= MAX_SYSCALLS)
         return 0;
-    id = bpf_get_current_pid_tgid();
-    tgid = id >> 32;
-    tid = id;
+    class = trace_calls ? class_of(number, regs) : 0;
+    wait = wait_of(number, regs);
+    if (!wait && (!class || class == CALL_USES))
+        return 0;
+    task = bpf_get_current_task_btf();
+    tgid = task->tgid;
     target = bpf_map_lookup_elem(&targets, &tgid);
     if (!target || is_compat(task))
         return 0;
-    begun.number = number;
-    begun.time_ns = bpf_ktime_get_ns();
-    if (class == CALL_CLOSE) {
+    thread = thread_of(task, true);
+    if (!thread)
+        return 0;
+    if (thread->restarted) {
+        if (number == RESTART_SYSCALL)
+            return 0; /* the call goes on */
+        /* A signal's handler came between: the call had ended. */
+        count_wait(target->process, syscall_wait[thread->number & (MAX_SYSCALLS - 1)],
+                   bpf_ktime_get_ns() - thread->began_ns, 0);
+        thread->restarted = 0;
+    }
+    thread->number = number;
+    thread->began_ns = bpf_ktime_get_ns();
+    thread->taken = 0;
+    if (wait == WAIT_EPOLL)
+        loop_returns(thread, target->process, thread->began_ns);
+    if (trace_calls && class == CALL_CLOSE) {
         key.process = target->process;
         key.fd = call_argument(regs, 0);
         entry = bpf_map_lookup_elem(&descriptors, &key);
         if (entry && file_of(task, key.fd)) {
             if (target->warned)
-                settle_warning(target, tid, entry, false, begun.time_ns);
-            begun.mode = entry->mode;
-            begun.taken = take_out(&key, entry);
+                settle_warning(target, task->pid, entry, false, thread->began_ns);
+            thread->mode = entry->mode;
+            thread->taken = take_out(&key, entry);
         }
     }
-    if (bpf_map_update_elem(&begun_calls, &tid, &begun, BPF_ANY))
-        count(BEGUN_FULL);
     return 0;
 }

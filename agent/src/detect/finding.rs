@@ -14,6 +14,46 @@ pub enum Kind {
     UnclosedResource,
     /// Descriptors near their limit.
     FdHeadroom,
+    /// A line that starts processes at a high rate.
+    SubprocessStorm,
+    /// Children that linger, or that nobody reaps.
+    ProcessLeak,
+    /// A line that connects anew for every use, or opens a file database anew.
+    ConnectionChurn,
+    /// A line that tries again at once, and again, what fails.
+    RetryStorm,
+    /// A call, or computing, on an event loop's thread that keeps the loop from running.
+    EventLoopBlocked,
+    /// A line that makes a new event loop each time.
+    EventLoopChurn,
+    /// A call that blocks its thread for long.
+    SlowCall,
+    /// Connections wait to be accepted while the only thread is busy.
+    SerialServer,
+    /// A line that waits for a peer without a limit of time.
+    MissingTimeout,
+    /// A line that wakes up many times a second to look.
+    BusyPoll,
+    /// An unchanged file that is read again and again.
+    RepeatedRead,
+    /// A large file that is read whole.
+    WholeFileRead,
+    /// Directories that are read through again and again.
+    DirectoryScanStorm,
+    /// Many small writes, or the same file written whole again and again.
+    WriteStorm,
+    /// A file that only grows.
+    UnboundedAppend,
+    /// Memory that keeps growing.
+    MemoryGrowth,
+    /// Memory that comes and goes in large pieces.
+    MemorySpike,
+    /// Memory that is held while nothing is done.
+    IdleMemory,
+    /// Many threads.
+    ThreadSprawl,
+    /// A file where a rule of the user says that it must not be.
+    MisplacedFile,
 }
 
 impl Kind {
@@ -23,6 +63,26 @@ impl Kind {
             Kind::FdLeak => "fd-leak",
             Kind::UnclosedResource => "unclosed-resource",
             Kind::FdHeadroom => "fd-headroom",
+            Kind::SubprocessStorm => "subprocess-storm",
+            Kind::ProcessLeak => "process-leak",
+            Kind::ConnectionChurn => "connection-churn",
+            Kind::RetryStorm => "retry-storm",
+            Kind::EventLoopBlocked => "event-loop-blocked",
+            Kind::EventLoopChurn => "event-loop-churn",
+            Kind::SlowCall => "slow-call",
+            Kind::SerialServer => "serial-server",
+            Kind::MissingTimeout => "missing-timeout",
+            Kind::BusyPoll => "busy-poll",
+            Kind::RepeatedRead => "repeated-read",
+            Kind::WholeFileRead => "whole-file-read",
+            Kind::DirectoryScanStorm => "directory-scan-storm",
+            Kind::WriteStorm => "write-storm",
+            Kind::UnboundedAppend => "unbounded-append",
+            Kind::MemoryGrowth => "memory-growth",
+            Kind::MemorySpike => "memory-spike",
+            Kind::IdleMemory => "idle-memory",
+            Kind::ThreadSprawl => "thread-sprawl",
+            Kind::MisplacedFile => "misplaced-file",
         }
     }
 }

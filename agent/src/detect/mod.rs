@@ -5,22 +5,63 @@
 
 mod advice;
 mod board;
+mod busy_poll;
+mod connection_churn;
+mod directory_scan_storm;
+mod draft;
+mod event_loop_blocked;
+mod event_loop_churn;
 mod fd_headroom;
 mod fd_leak;
 mod finding;
 mod growth;
+mod idle_memory;
+mod memory_growth;
+mod memory_spike;
+mod misplaced_file;
+mod missing_timeout;
+mod process_leak;
+mod repeated_read;
+mod retry_storm;
 #[cfg(test)]
 pub(crate) mod script;
+mod serial_server;
+mod slow_call;
+mod subprocess_storm;
+mod thread_sprawl;
 mod thresholds;
+mod unbounded_append;
 mod unclosed_resource;
+mod whole_file_read;
 mod wording;
+mod write_storm;
 
 pub use board::{Board, Change, FindingKey, News, Refutation, Verdicts};
+pub use busy_poll::BusyPollThresholds;
+pub use connection_churn::ConnectionChurnThresholds;
+pub use directory_scan_storm::DirectoryScanStormThresholds;
+pub use event_loop_blocked::EventLoopBlockedThresholds;
+pub use event_loop_churn::EventLoopChurnThresholds;
 pub use finding::{Confidence, Evidence, Finding, Kind, Severity};
+pub use idle_memory::IdleMemoryThresholds;
+pub use memory_growth::MemoryGrowthThresholds;
+pub use memory_spike::MemorySpikeThresholds;
+pub use misplaced_file::MisplacedFileThresholds;
+pub use missing_timeout::MissingTimeoutThresholds;
+pub use process_leak::ProcessLeakThresholds;
+pub use repeated_read::RepeatedReadThresholds;
+pub use retry_storm::RetryStormThresholds;
+pub use serial_server::SerialServerThresholds;
+pub use slow_call::SlowCallThresholds;
+pub use subprocess_storm::SubprocessStormThresholds;
+pub use thread_sprawl::ThreadSprawlThresholds;
 pub use thresholds::{
     BoardThresholds, FdHeadroomThresholds, FdLeakThresholds, GrowthThresholds, Thresholds,
     UnclosedResourceThresholds,
 };
+pub use unbounded_append::UnboundedAppendThresholds;
+pub use whole_file_read::WholeFileReadThresholds;
+pub use write_storm::WriteStormThresholds;
 
 use crate::ledger::{Ledger, SECOND_NS};
 
@@ -42,6 +83,27 @@ impl Rules {
         fd_leak::evaluate(ledger, &self.thresholds, now_ns, &mut verdicts);
         unclosed_resource::evaluate(ledger, &self.thresholds, now_ns, &mut verdicts);
         fd_headroom::evaluate(ledger, &self.thresholds, now_ns, &mut verdicts);
+        let t = &self.thresholds;
+        subprocess_storm::evaluate(ledger, &t.subprocess_storm, now_ns, &mut verdicts);
+        process_leak::evaluate(ledger, &t.process_leak, now_ns, &mut verdicts);
+        connection_churn::evaluate(ledger, &t.connection_churn, now_ns, &mut verdicts);
+        retry_storm::evaluate(ledger, &t.retry_storm, now_ns, &mut verdicts);
+        event_loop_blocked::evaluate(ledger, &t.event_loop_blocked, now_ns, &mut verdicts);
+        event_loop_churn::evaluate(ledger, &t.event_loop_churn, now_ns, &mut verdicts);
+        slow_call::evaluate(ledger, &t.slow_call, now_ns, &mut verdicts);
+        serial_server::evaluate(ledger, &t.serial_server, now_ns, &mut verdicts);
+        missing_timeout::evaluate(ledger, &t.missing_timeout, now_ns, &mut verdicts);
+        busy_poll::evaluate(ledger, &t.busy_poll, now_ns, &mut verdicts);
+        repeated_read::evaluate(ledger, &t.repeated_read, now_ns, &mut verdicts);
+        whole_file_read::evaluate(ledger, &t.whole_file_read, now_ns, &mut verdicts);
+        directory_scan_storm::evaluate(ledger, &t.directory_scan_storm, now_ns, &mut verdicts);
+        write_storm::evaluate(ledger, &t.write_storm, now_ns, &mut verdicts);
+        unbounded_append::evaluate(ledger, &t.unbounded_append, now_ns, &mut verdicts);
+        memory_growth::evaluate(ledger, &t.memory_growth, now_ns, &mut verdicts);
+        memory_spike::evaluate(ledger, &t.memory_spike, now_ns, &mut verdicts);
+        idle_memory::evaluate(ledger, &t.idle_memory, now_ns, &mut verdicts);
+        thread_sprawl::evaluate(ledger, &t.thread_sprawl, now_ns, &mut verdicts);
+        misplaced_file::evaluate(ledger, &t.misplaced_file, now_ns, &mut verdicts);
         verdicts
     }
 

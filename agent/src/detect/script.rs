@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::event::{ProcessId, StackId};
-use crate::ledger::{Ledger, Limits, ProcessInfo, SECOND_NS, StackNames};
+use crate::event::{Object, ObjectId, ProcessId, StackId};
+use crate::ledger::{
+    Ledger, Limits, MemorySample, ObjectNames, ProcessInfo, SECOND_NS, StackNames,
+};
 use crate::python::{Frame, Stack};
 use crate::source::{
-    DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, UnclosedCounters,
+    Act, ActCounters, DescriptorOrigin, Flow, LiveChild, LiveDescriptor, SiteCounters, Snapshot,
+    Sums, UnclosedCounters,
 };
 
 use super::{Board, Change, Confidence, Finding, Kind, News, Rules};
@@ -32,6 +35,18 @@ enum Deed {
     Close { key: usize },
     Lose { kind: &'static str, events: u64 },
     Unclosed { opened_by: StackId, dropped_by: StackId, life_ns: u64 },
+    Act { stack: StackId, act: Act, object: ObjectId, sums: Sums, about: About },
+    Child(LiveChild),
+    Memory(MemorySample),
+}
+
+/// The descriptor that an act is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About {
+    pub(crate) call: u16,
+    pub(crate) mode: u16,
+    pub(crate) made_by: u16,
+    pub(crate) flags: u32,
 }
 
 /// A process to be. Times are seconds since the attach; negative ones come before it.
@@ -39,6 +54,7 @@ enum Deed {
 pub(crate) struct Script {
     deeds: Vec<(f64, Deed)>,
     stacks: HashMap<StackId, Arc<Stack>>,
+    objects: HashMap<ObjectId, Object>,
     keys: usize,
     pub(crate) limit: Option<u64>,
     pub(crate) io_uring: bool,
@@ -47,6 +63,12 @@ pub(crate) struct Script {
 impl StackNames for Script {
     fn stack(&self, id: StackId) -> Option<Arc<Stack>> {
         self.stacks.get(&id).cloned()
+    }
+}
+
+impl ObjectNames for Script {
+    fn object(&self, id: ObjectId) -> Option<&Object> {
+        self.objects.get(&id)
     }
 }
 
@@ -101,6 +123,58 @@ impl Script {
         self.deeds.push((at, Deed::Unclosed { opened_by, dropped_by, life_ns: 2_500_000 }));
     }
 
+    /// Names an object.
+    pub(crate) fn object(&mut self, object: Object) -> ObjectId {
+        let id = self.objects.len() as ObjectId + 1;
+        self.objects.insert(id, object);
+        id
+    }
+
+    /// A file of this path.
+    pub(crate) fn file(&mut self, path: &str) -> ObjectId {
+        let inode = self.objects.len() as u64;
+        let path = path.as_bytes().to_vec();
+        self.object(Object::File { path, inode, device: (8, 1), mode: 0o100_644 })
+    }
+
+    /// A command of these words.
+    pub(crate) fn command(&mut self, words: &[&str]) -> ObjectId {
+        let arguments = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        self.object(Object::Command { arguments, cut: false })
+    }
+
+    /// A peer on 127.0.0.1.
+    pub(crate) fn peer(&mut self, port: u16) -> ObjectId {
+        let [high, low] = port.to_be_bytes();
+        self.object(Object::Peer(vec![2, 0, high, low, 127, 0, 0, 1]))
+    }
+
+    pub(crate) fn act(&mut self, at: f64, stack: StackId, act: Act, object: ObjectId, sums: Sums) {
+        self.act_about(at, stack, act, object, sums, About::default());
+    }
+
+    pub(crate) fn act_about(
+        &mut self,
+        at: f64,
+        stack: StackId,
+        act: Act,
+        object: ObjectId,
+        sums: Sums,
+        about: About,
+    ) {
+        self.deeds.push((at, Deed::Act { stack, act, object, sums, about }));
+    }
+
+    /// A process that lives from `born` on; it ends (and is not reaped) when its `ended_ns` is set.
+    pub(crate) fn child(&mut self, at: f64, child: LiveChild) {
+        self.deeds.push((at, Deed::Child(child)));
+    }
+
+    /// Memory, threads and CPU time at a moment; its own time is set.
+    pub(crate) fn memory(&mut self, at: f64, sample: MemorySample) {
+        self.deeds.push((at, Deed::Memory(sample)));
+    }
+
     /// Opens at a steady rate and never closes.
     pub(crate) fn leak(
         &mut self,
@@ -145,6 +219,10 @@ impl Script {
             }
             let snapshot = world.snapshot(ns(at), self.io_uring);
             ledger.observe(&snapshot, &self);
+            ledger.observe_acts(&snapshot, &self, &self);
+            if let Some(sample) = world.memory {
+                ledger.observe_memory(PROCESS, MemorySample { time_ns: ns(at), ..sample });
+            }
             let verdicts = rules.evaluate(&ledger, ns(at));
             news.extend(board.update(verdicts, ns(at)).into_iter().map(|one| (at, one)));
         }
@@ -162,6 +240,9 @@ struct World {
     sites: BTreeMap<StackId, SiteCounters>,
     flows: BTreeMap<&'static str, Flow>,
     unclosed: BTreeMap<(StackId, StackId), UnclosedCounters>,
+    acts: BTreeMap<(StackId, Act, ObjectId), ActCounters>,
+    children: BTreeMap<u32, LiveChild>,
+    memory: Option<MemorySample>,
 }
 
 impl World {
@@ -199,6 +280,30 @@ impl World {
                 flow.emitted += events;
                 *flow.dropped.entry("map_full").or_default() += events;
             }
+            Deed::Act { stack, act, object, sums, about } => {
+                let counters =
+                    self.acts.entry((stack, act, object)).or_insert_with(|| ActCounters {
+                        process: PROCESS,
+                        stack,
+                        act,
+                        call: about.call,
+                        object,
+                        sums: Sums::default(),
+                        first_ns: time_ns,
+                        last_ns: time_ns,
+                        mode: about.mode,
+                        made_by: about.made_by,
+                        flags: about.flags,
+                    });
+                counters.sums.add(&sums);
+                counters.last_ns = time_ns;
+            }
+            Deed::Child(child) => {
+                let born_ns = self.children.get(&child.pid).map_or(time_ns, |c| c.born_ns);
+                let ended_ns = if child.ended_ns == 0 { 0 } else { time_ns };
+                self.children.insert(child.pid, LiveChild { born_ns, ended_ns, ..child });
+            }
+            Deed::Memory(sample) => self.memory = Some(sample),
             Deed::Unclosed { opened_by, dropped_by, life_ns } => {
                 let counters = self.unclosed.entry((opened_by, dropped_by)).or_insert_with(|| {
                     UnclosedCounters {
@@ -239,6 +344,8 @@ impl World {
             descriptors: self.open.values().copied().collect(),
             unclosed: self.unclosed.values().cloned().collect(),
             flows: self.flows.clone(),
+            acts: self.acts.values().copied().collect(),
+            children: self.children.values().copied().collect(),
             io_uring: if io_uring { vec![PROCESS] } else { Vec::new() },
             ..Snapshot::default()
         }

@@ -1,5 +1,13 @@
 //! Every number that a rule decides by, with its default and the reason for it.
 
+use super::{
+    BusyPollThresholds, ConnectionChurnThresholds, DirectoryScanStormThresholds,
+    EventLoopBlockedThresholds, EventLoopChurnThresholds, IdleMemoryThresholds,
+    MemoryGrowthThresholds, MemorySpikeThresholds, MisplacedFileThresholds,
+    MissingTimeoutThresholds, ProcessLeakThresholds, RepeatedReadThresholds, RetryStormThresholds,
+    SerialServerThresholds, SlowCallThresholds, SubprocessStormThresholds, ThreadSprawlThresholds,
+    UnboundedAppendThresholds, WholeFileReadThresholds, WriteStormThresholds,
+};
 use crate::ledger::SECOND_NS;
 
 /// All thresholds.
@@ -13,6 +21,46 @@ pub struct Thresholds {
     pub unclosed_resource: UnclosedResourceThresholds,
     /// Of `fd-headroom`.
     pub fd_headroom: FdHeadroomThresholds,
+    /// Of `subprocess-storm`.
+    pub subprocess_storm: SubprocessStormThresholds,
+    /// Of `process-leak`.
+    pub process_leak: ProcessLeakThresholds,
+    /// Of `connection-churn`.
+    pub connection_churn: ConnectionChurnThresholds,
+    /// Of `retry-storm`.
+    pub retry_storm: RetryStormThresholds,
+    /// Of `event-loop-blocked`.
+    pub event_loop_blocked: EventLoopBlockedThresholds,
+    /// Of `event-loop-churn`.
+    pub event_loop_churn: EventLoopChurnThresholds,
+    /// Of `slow-call`.
+    pub slow_call: SlowCallThresholds,
+    /// Of `serial-server`.
+    pub serial_server: SerialServerThresholds,
+    /// Of `missing-timeout`.
+    pub missing_timeout: MissingTimeoutThresholds,
+    /// Of `busy-poll`.
+    pub busy_poll: BusyPollThresholds,
+    /// Of `repeated-read`.
+    pub repeated_read: RepeatedReadThresholds,
+    /// Of `whole-file-read`.
+    pub whole_file_read: WholeFileReadThresholds,
+    /// Of `directory-scan-storm`.
+    pub directory_scan_storm: DirectoryScanStormThresholds,
+    /// Of `write-storm`.
+    pub write_storm: WriteStormThresholds,
+    /// Of `unbounded-append`.
+    pub unbounded_append: UnboundedAppendThresholds,
+    /// Of `memory-growth`.
+    pub memory_growth: MemoryGrowthThresholds,
+    /// Of `memory-spike`.
+    pub memory_spike: MemorySpikeThresholds,
+    /// Of `idle-memory`.
+    pub idle_memory: IdleMemoryThresholds,
+    /// Of `thread-sprawl`.
+    pub thread_sprawl: ThreadSprawlThresholds,
+    /// Of `misplaced-file`.
+    pub misplaced_file: MisplacedFileThresholds,
     /// Of the board on which findings are kept.
     pub board: BoardThresholds,
 }

@@ -45,6 +45,8 @@ pub enum DescriptorChange {
     Closed,
     /// Nothing: the call failed.
     Failed,
+    /// Nothing: the call does other things.
+    None,
 }
 
 /// How the walk of a stack went.

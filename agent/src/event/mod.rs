@@ -6,11 +6,13 @@
 
 mod code;
 mod descriptor;
+mod object;
 mod process;
 mod stack;
 
 pub use code::{CodeId, CodeRecord, RawBytes, RawString};
 pub use descriptor::{DescriptorCall, DescriptorChange, StackStatus};
+pub use object::{Object, ObjectId, ObjectRecord};
 pub use process::{ProcessEvent, ProcessEventKind, ProcessId};
 pub use stack::{RawFrame, StackId, StackRecord};
 
@@ -23,6 +25,8 @@ pub enum Event {
     Stack(StackRecord),
     /// One descriptor came or went (`pitviper trace` only).
     Descriptor(DescriptorCall),
+    /// A file, a peer or a command was met for the first time.
+    Object(ObjectRecord),
     /// A traced process forked, executed another program or ended.
     Process(ProcessEvent),
 }

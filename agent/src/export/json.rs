@@ -10,6 +10,7 @@ use crate::ledger::Totals;
 use crate::python::Frame;
 use crate::source::Flow;
 
+use super::activity::{Activity, Waits};
 use super::{Report, WallClock};
 
 /// The version of the schema; raised when a key changes its meaning.
@@ -38,6 +39,8 @@ pub fn document(report: &Report) -> String {
             .iter()
             .map(|finding| finding_of(finding, report.pid(finding), &report.clock))
             .collect(),
+        activity: &report.activity,
+        waits: &report.waits,
         ledger: ledger_of(&report.totals),
     })
 }
@@ -61,6 +64,8 @@ struct Document<'a> {
     process: Process<'a>,
     window: Window,
     findings: Vec<JsonFinding<'a>>,
+    activity: &'a [Activity],
+    waits: &'a [Waits],
     ledger: JsonLedger<'a>,
 }
 

@@ -1,6 +1,7 @@
 //! One format a file. Exporters never read process memory, and every string from a target is
 //! hostile to them: what it could do to a terminal, a browser or a parser is made visible instead.
 
+pub mod activity;
 mod escape;
 pub mod flamegraph;
 pub mod folded;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::activity::{Activity, Waits};
 use crate::detect::{Board, Finding};
 use crate::event::ProcessId;
 use crate::ledger::{Ledger, Overflow, ProcessInfo, Totals};
@@ -41,6 +42,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings that the board had no room for.
     pub findings_left_out: u64,
+    /// What lines did.
+    pub activity: Vec<Activity>,
+    /// How long calls took.
+    pub waits: Vec<Waits>,
     /// What was seen and what was lost.
     pub totals: Totals,
     /// What did not fit into the ledger.
@@ -51,6 +56,7 @@ impl Report {
     /// The run so far, as a report about `process`.
     pub fn new(ledger: &Ledger, board: &Board, process: ProcessId, clock: WallClock) -> Self {
         let known = ledger.process(process);
+        let pid = |of| ledger.process(of).map_or(0, |known| known.info.pid);
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: known.map(|known| known.info.clone()).unwrap_or_default(),
@@ -59,6 +65,8 @@ impl Report {
             clock,
             findings: board.findings(),
             findings_left_out: board.left_out(),
+            activity: Activity::of(ledger, pid),
+            waits: Waits::of(ledger, pid),
             totals: ledger.totals(process),
             overflow: ledger.overflow(),
         }

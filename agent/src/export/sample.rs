@@ -45,6 +45,8 @@ pub(crate) fn report() -> Report {
         clock: WallClock { monotonic_ns: 1_000_000_000, unix_ns: 1_700_000_000_000_000_000 },
         findings: vec![leak(), unclosed(), headroom()],
         findings_left_out: 0,
+        activity: Vec::new(),
+        waits: Vec::new(),
         totals: totals(),
         overflow: Overflow { accounts: 12, ..Overflow::default() },
     }

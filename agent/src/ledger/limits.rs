@@ -12,6 +12,10 @@ pub struct Limits {
     pub accounts: usize,
     /// Stacks remembered with the line that is responsible for them; about 100 bytes each.
     pub stacks: usize,
+    /// Sorts of acts by line, over all processes; about 20 kB each when busy.
+    pub conducts: usize,
+    /// Files, peers and commands that are known by name; about 200 bytes each.
+    pub objects: usize,
     /// Pairs of a line and a type that the collector closed.
     pub unclosed: usize,
     /// Observations that a stack may stay without frames before its descriptors are booked on
@@ -26,6 +30,8 @@ impl Default for Limits {
             processes: 1_024,
             accounts: 2_048,
             stacks: 65_536,
+            conducts: 2_048,
+            objects: 32_768,
             unclosed: 2_048,
             unresolved_observations: 3,
         }

@@ -7,7 +7,7 @@ use crate::source::Flow;
 
 /// Kinds of events whose loss can turn a harmless line into a leak: a close that was not seen, a
 /// descriptor or a stack booked on the wrong line.
-const WEIGHTY: [&str; 4] = ["opened", "closed", "stack", "code"];
+const WEIGHTY: [&str; 5] = ["opened", "closed", "stack", "code", "act"];
 
 /// Changes that are remembered; older ones count as lost in every window that asks for them.
 const CHANGES: usize = 512;

@@ -7,10 +7,13 @@
 //! counted in [`Overflow`].
 
 mod account;
+mod conduct;
 mod history;
 mod kind;
 mod limits;
 mod loss;
+mod memory;
+mod object;
 mod observe;
 mod process;
 mod site;
@@ -24,10 +27,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use account::{Account, Living, MATURE_NS};
+pub use conduct::{Conduct, Deed, ObjectNames};
 pub use history::{History, SECOND_NS, Sample};
 pub use kind::{DescriptorKind, is_accepted};
 pub use limits::{Limits, Overflow};
 pub use loss::Losses;
+pub use memory::{MemoryHistory, MemorySample};
 pub use process::{KindTotals, Process, ProcessInfo};
 pub use site::{Owner, Ownership};
 pub use stacks::StackNames;
@@ -73,6 +78,7 @@ pub struct Ledger {
     losses: Losses,
     flows: BTreeMap<&'static str, Flow>,
     outcomes: StackOutcomes,
+    conducts: conduct::ConductBook,
 }
 
 impl Ledger {
@@ -103,6 +109,7 @@ impl Ledger {
             process.ended_ns = Some(now_ns);
             process.forget_open();
         }
+        self.forget_conducts(id);
         self.accounts.retain(|_, account| account.process != id);
         self.account_ids.retain(|key, _| key.0 != id);
         for entry in self.stacks.entries.iter_mut().filter(|(key, _)| key.0 == id) {

@@ -181,7 +181,7 @@ impl Ledger {
     }
 
     /// The entry of a stack, with its line worked out if that can be done; `None` when full.
-    fn stack_entry(
+    pub(super) fn stack_entry(
         &mut self,
         process: ProcessId,
         stack: StackId,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::source::{DescriptorOrigin, TableCheck};
 
-use super::{DescriptorKind, History, Sample};
+use super::{DescriptorKind, History, MemoryHistory, Sample};
 
 /// What the attach found out about a process.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -61,6 +61,8 @@ pub struct Process {
     pub table: Option<TableCheck>,
     /// It uses io_uring: descriptors may come and go without a syscall.
     pub io_uring: bool,
+    /// Memory, threads and CPU time.
+    pub memory: MemoryHistory,
     pub(super) history: History,
     before_attach: BTreeMap<DescriptorKind, (u64, History)>,
 }

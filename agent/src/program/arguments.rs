@@ -52,7 +52,7 @@ pub(super) struct Sizes {
     #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
     max_descriptors: u32,
     /// Distinct stacks that fit; more are counted as dropped
-    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     max_stacks: u32,
     /// Size of the ring buffer, rounded up to a power of two [default: 4 MiB, 32 MiB for trace]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
@@ -68,6 +68,7 @@ impl Sizes {
             max_descriptors: self.max_descriptors,
             max_stacks: self.max_stacks,
             ring_bytes: self.ring_bytes.unwrap_or(default),
+            ..ebpf::Options::default()
         }
     }
 }

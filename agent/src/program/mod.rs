@@ -10,6 +10,7 @@ mod graph;
 mod lock;
 mod metrics;
 mod names;
+mod objects;
 mod progress;
 mod record;
 mod session;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::{self, Lock};
 use super::names::Names;
+use super::objects::Objects;
 use super::target::{self, Facts};
 use super::{ProgramError, stop::Stop};
 use crate::event::{CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId};
@@ -61,6 +62,7 @@ pub(super) struct Session {
     pub(super) root: ProcessId,
     pub(super) members: BTreeMap<ProcessId, Member>,
     pub(super) names: Names,
+    pub(super) objects: Objects,
     codes: CodeTable,
     _lock: Lock,
 }
@@ -118,6 +120,7 @@ impl Session {
             root,
             members: BTreeMap::from([(root, member)]),
             names: Names::new(options.max_stacks as usize * 2),
+            objects: Objects::default(),
             codes: CodeTable::default(),
             _lock: lock,
         })
@@ -146,6 +149,7 @@ impl Session {
         for process in &dead {
             self.members.remove(process);
             self.codes.forget(*process);
+            self.objects.forget(*process);
         }
         Ok(dead)
     }
@@ -183,6 +187,7 @@ impl Session {
                     let stack = self.codes.resolve(&record);
                     self.names.insert(record.id, stack);
                 }
+                Event::Object(record) => self.objects.insert(record),
                 Event::Descriptor(call) => news(self, News::Call(&call)),
                 Event::Process(event) => self.live(event, news)?,
             }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::ledger::MemorySample;
+
 /// What a report says of a process.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
@@ -46,6 +48,20 @@ pub(super) fn descriptor_limit(pid: u32) -> Option<u64> {
         procfs::process::LimitValue::Value(limit) => Some(limit),
         procfs::process::LimitValue::Unlimited => None,
     }
+}
+
+/// Memory, threads and CPU time of a process at `time_ns`; `None` when it is gone.
+pub(super) fn memory(pid: u32, time_ns: u64) -> Option<MemorySample> {
+    const TICK_NS: u64 = 1_000_000_000;
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    let (status, stat) = (process.status().ok()?, process.stat().ok()?);
+    Some(MemorySample {
+        time_ns,
+        resident: status.vmrss? * 1024,
+        anonymous: status.rssanon.unwrap_or(0) * 1024,
+        threads: status.threads,
+        cpu_ns: (stat.utime + stat.stime) * (TICK_NS / procfs::ticks_per_second()),
+    })
 }
 
 /// Whether this program sees the pids that the kernel side does: those of the first namespace.

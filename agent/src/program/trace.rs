@@ -72,6 +72,7 @@ impl Printer<'_> {
                 DescriptorChange::Opened => "open",
                 DescriptorChange::Closed => "close",
                 DescriptorChange::Failed => "fail",
+                DescriptorChange::None => "call",
             },
             "call": call_name(call.call),
             "fd": (call.fd >= 0).then_some(call.fd),
@@ -106,6 +107,7 @@ impl Printer<'_> {
             }
             (DescriptorChange::Closed, _) if name == "close" => format!("close({})", call.fd),
             (DescriptorChange::Closed, _) => format!("{name} closes {}", call.fd),
+            (DescriptorChange::None, _) => format!("{name} = {}", call.result),
         };
         let took =
             call.duration_ns.map_or_else(String::new, |ns| format!(" {:.0}µs", ns as f64 / 1e3));

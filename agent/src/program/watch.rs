@@ -101,6 +101,12 @@ impl Watch {
             }
         }
         self.ledger.observe(&snapshot, &self.session.names);
+        self.ledger.observe_acts(&snapshot, &self.session.names, &self.session.objects);
+        for (process, member) in self.session.members.iter().filter(|(_, m)| m.alive) {
+            if let Some(sample) = target::memory(member.facts.pid, snapshot.time_ns) {
+                self.ledger.observe_memory(*process, sample);
+            }
+        }
         let now_ns = snapshot.time_ns;
         self.latest_ns = now_ns;
         self.fill[0].1.0 = snapshot.descriptors.len() as u64;

@@ -8,8 +8,12 @@ use crate::python::Interpreter;
 
 pub mod ebpf;
 
+mod activity;
 mod snapshot;
 
+pub use activity::{
+    Act, ActCounters, LiveChild, Mapped, Sums, WAIT_BUCKETS, WaitClass, WaitHistogram,
+};
 pub use snapshot::{
     DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, StackOutcomes, TableCheck,
     UnclosedCounters,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::activity::{ActCounters, LiveChild, WaitHistogram};
 use crate::event::{ProcessId, StackId};
 
 /// Everything that is alive, and all counters since the attach. Its size follows what is alive and
@@ -16,6 +17,12 @@ pub struct Snapshot {
     pub descriptors: Vec<LiveDescriptor>,
     /// Implicit closes.
     pub unclosed: Vec<UnclosedCounters>,
+    /// What stacks did besides.
+    pub acts: Vec<ActCounters>,
+    /// Processes that traced ones made and nobody has reaped.
+    pub children: Vec<LiveChild>,
+    /// How long calls took.
+    pub waits: Vec<WaitHistogram>,
     /// Events by kind (`opened`, `closed`, `unclosed`, `code`, `stack`, `descriptor`, `process`).
     pub flows: BTreeMap<&'static str, Flow>,
     /// How the walks of stacks went.

@@ -1,11 +1,11 @@
-//! The syscalls that touch descriptors, and what each does to them.
+//! The syscalls that are traced: what each does to descriptors, and what it may wait for.
 //!
 //! The numbers are this architecture's; the kernel side gets them as a table, so that it knows no
 //! number itself.
 
-use pitviper_probes::types::call_class;
+use pitviper_probes::types::{call_class as Class, wait_class as Wait};
 
-type Class = call_class;
+use crate::source::WaitClass;
 
 /// Calls that the C library's headers may be too old to know; the same number everywhere.
 const OPEN_TREE: i64 = 428;
@@ -18,6 +18,8 @@ const CLOSE_RANGE: i64 = 436;
 const OPENAT2: i64 = 437;
 const PIDFD_GETFD: i64 = 438;
 const LANDLOCK_CREATE_RULESET: i64 = 444;
+const FACCESSAT2: i64 = 439;
+const EPOLL_PWAIT2: i64 = 441;
 const MEMFD_SECRET: i64 = 447;
 
 const CALLS: &[(i64, &str, Class)] = &[
@@ -99,25 +101,168 @@ const CALLS: &[(i64, &str, Class)] = &[
     (libc::SYS_epoll_pwait, "epoll_pwait", Class::CALL_USES),
 ];
 
-/// Name of a traced syscall.
-pub fn name(number: u16) -> Option<&'static str> {
-    CALLS.iter().find(|(n, ..)| *n == i64::from(number)).map(|(_, name, _)| *name)
+/// Calls that only wait, or only name what they do: neither makes nor ends a descriptor.
+const NAMES: &[(i64, &str)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, "poll"),
+    (libc::SYS_ppoll, "ppoll"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select"),
+    (libc::SYS_pselect6, "pselect6"),
+    (EPOLL_PWAIT2, "epoll_pwait2"),
+    (libc::SYS_futex, "futex"),
+    (libc::SYS_flock, "flock"),
+    (libc::SYS_wait4, "wait4"),
+    (libc::SYS_waitid, "waitid"),
+    (libc::SYS_nanosleep, "nanosleep"),
+    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
+    (libc::SYS_pause, "pause"),
+    (libc::SYS_rt_sigtimedwait, "rt_sigtimedwait"),
+    (libc::SYS_rt_sigsuspend, "rt_sigsuspend"),
+    (libc::SYS_restart_syscall, "restart_syscall"),
+    (libc::SYS_connect, "connect"),
+    (libc::SYS_sync, "sync"),
+    (libc::SYS_syncfs, "syncfs"),
+    (libc::SYS_msync, "msync"),
+    (libc::SYS_sync_file_range, "sync_file_range"),
+    (libc::SYS_sendfile, "sendfile"),
+    (libc::SYS_splice, "splice"),
+    (libc::SYS_copy_file_range, "copy_file_range"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_stat, "stat"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_lstat, "lstat"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_access, "access"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_readlink, "readlink"),
+    (libc::SYS_newfstatat, "newfstatat"),
+    (libc::SYS_statx, "statx"),
+    (libc::SYS_faccessat, "faccessat"),
+    (FACCESSAT2, "faccessat2"),
+    (libc::SYS_readlinkat, "readlinkat"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rename, "rename"),
+    (libc::SYS_renameat, "renameat"),
+    (libc::SYS_renameat2, "renameat2"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_unlink, "unlink"),
+    (libc::SYS_unlinkat, "unlinkat"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, "mkdir"),
+    (libc::SYS_mkdirat, "mkdirat"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rmdir, "rmdir"),
+    (libc::SYS_truncate, "truncate"),
+    (libc::SYS_fallocate, "fallocate"),
+    (libc::SYS_mmap, "mmap"),
+    (libc::SYS_munmap, "munmap"),
+    (libc::SYS_mremap, "mremap"),
+    (libc::SYS_brk, "brk"),
+];
+
+/// What each call may wait for, where it can wait at all, or is looked at for another reason.
+fn wait_class(name: &str) -> Wait {
+    match name {
+        "open" | "creat" | "openat" | "openat2" => Wait::WAIT_OPEN,
+        "close" => Wait::WAIT_CLOSE,
+        "read" | "pread64" | "readv" | "preadv" => Wait::WAIT_READ,
+        "write" | "pwrite64" | "writev" | "pwritev" => Wait::WAIT_WRITE,
+        "recvfrom" | "recvmsg" | "recvmmsg" => Wait::WAIT_RECEIVE,
+        "sendto" | "sendmsg" | "sendmmsg" | "sendfile" | "splice" | "copy_file_range" => {
+            Wait::WAIT_SEND
+        }
+        "connect" => Wait::WAIT_CONNECT,
+        "accept" | "accept4" => Wait::WAIT_ACCEPT,
+        "poll" | "ppoll" | "select" | "pselect6" => Wait::WAIT_POLL,
+        "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => Wait::WAIT_EPOLL,
+        "futex" | "flock" => Wait::WAIT_LOCK,
+        "wait4" | "waitid" => Wait::WAIT_CHILD,
+        "nanosleep" | "clock_nanosleep" | "pause" | "rt_sigtimedwait" | "rt_sigsuspend"
+        | "restart_syscall" => Wait::WAIT_SLEEP,
+        "fsync" | "fdatasync" | "sync" | "syncfs" | "msync" | "sync_file_range" | "ftruncate"
+        | "fallocate" => Wait::WAIT_SYNC,
+        "getdents64" => Wait::WAIT_LIST,
+        "stat" | "lstat" | "access" | "readlink" | "newfstatat" | "statx" | "faccessat"
+        | "faccessat2" | "readlinkat" => Wait::WAIT_STAT,
+        "rename" | "renameat" | "renameat2" | "unlink" | "unlinkat" | "mkdir" | "mkdirat"
+        | "rmdir" | "truncate" => Wait::WAIT_RENAME,
+        "mmap" | "munmap" | "mremap" | "brk" => Wait::WAIT_MAP,
+        _ => Wait::WAIT_NONE,
+    }
 }
 
-/// Number of `execve`, the call by which descriptors end that are to be closed on exec.
-pub(super) fn execve() -> u32 {
-    libc::SYS_execve as u32
+/// Every call that is traced: number and name.
+fn known() -> impl Iterator<Item = (i64, &'static str)> {
+    CALLS.iter().map(|(number, name, _)| (*number, *name)).chain(NAMES.iter().copied())
+}
+
+/// Name of a traced syscall.
+pub fn name(number: u16) -> Option<&'static str> {
+    known().find(|(n, _)| *n == i64::from(number)).map(|(_, name)| name)
+}
+
+/// Number of a traced syscall; one that no call has where this architecture lacks it.
+pub(super) fn number(of: &str) -> u32 {
+    known().find(|(_, name)| *name == of).and_then(|(n, _)| u32::try_from(n).ok()).unwrap_or(!0)
 }
 
 /// What each syscall does, by number (`enum call_class` of the kernel side; 0: nothing).
 pub fn classes() -> [u8; 512] {
-    let mut classes = [0; 512];
-    for (number, _, class) in CALLS {
-        if let Some(slot) = usize::try_from(*number).ok().and_then(|n| classes.get_mut(n)) {
-            *slot = class.0 as u8;
+    by_number(CALLS.iter().map(|(number, _, class)| (*number, class.0)))
+}
+
+/// What each syscall may wait for, by number (`enum wait_class`; 0: it is not timed).
+pub(super) fn wait_classes() -> [u8; 512] {
+    by_number(known().map(|(number, name)| (number, wait_class(name).0)))
+}
+
+/// The syscalls whose argument 3 is the position in the file.
+pub(super) fn positioned() -> [u8; 512] {
+    let calls = ["pread64", "pwrite64", "preadv", "pwritev"];
+    by_number(known().filter(|(_, name)| calls.contains(name)).map(|(number, _)| (number, 1)))
+}
+
+/// How a syscall waits.
+pub(super) fn wait_of(call: u16) -> WaitClass {
+    let class = name(call).map_or(Wait::WAIT_NONE, wait_class);
+    // fcntl is timed for its locks only.
+    if name(call) == Some("fcntl") { WaitClass::Lock } else { wait_from(class.0) }
+}
+
+/// A class by its number on the kernel side.
+pub(super) fn wait_from(class: u32) -> WaitClass {
+    match Wait(class) {
+        Wait::WAIT_OPEN => WaitClass::Open,
+        Wait::WAIT_CLOSE => WaitClass::Close,
+        Wait::WAIT_READ => WaitClass::Read,
+        Wait::WAIT_WRITE => WaitClass::Write,
+        Wait::WAIT_RECEIVE => WaitClass::Receive,
+        Wait::WAIT_SEND => WaitClass::Send,
+        Wait::WAIT_CONNECT => WaitClass::Connect,
+        Wait::WAIT_ACCEPT => WaitClass::Accept,
+        Wait::WAIT_POLL => WaitClass::Poll,
+        Wait::WAIT_EPOLL => WaitClass::Epoll,
+        Wait::WAIT_LOCK => WaitClass::Lock,
+        Wait::WAIT_CHILD => WaitClass::Child,
+        Wait::WAIT_SLEEP => WaitClass::Sleep,
+        Wait::WAIT_SYNC => WaitClass::Sync,
+        Wait::WAIT_LIST => WaitClass::List,
+        Wait::WAIT_STAT => WaitClass::Stat,
+        Wait::WAIT_RENAME => WaitClass::Rename,
+        Wait::WAIT_MAP => WaitClass::Map,
+        _ => WaitClass::Other,
+    }
+}
+
+fn by_number(classes: impl Iterator<Item = (i64, u32)>) -> [u8; 512] {
+    let mut table = [0; 512];
+    for (number, class) in classes {
+        if let Some(slot) = usize::try_from(number).ok().and_then(|n| table.get_mut(n)) {
+            *slot = class as u8;
         }
     }
-    classes
+    table
 }
 
 #[cfg(test)]
@@ -126,9 +271,14 @@ mod tests {
 
     #[test]
     fn each_number_stands_once_and_fits_the_table() {
-        let mut numbers: Vec<i64> = CALLS.iter().map(|(n, ..)| *n).collect();
+        let mut numbers: Vec<i64> = known().map(|(n, _)| n).collect();
         numbers.sort_unstable();
         assert!(numbers.windows(2).all(|pair| pair[0] != pair[1]));
         assert!(numbers.iter().all(|n| (0..512).contains(n)));
+    }
+
+    #[test]
+    fn every_call_without_descriptors_is_timed() {
+        assert!(NAMES.iter().all(|(_, name)| wait_class(name) != Wait::WAIT_NONE));
     }
 }

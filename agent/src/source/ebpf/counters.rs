@@ -35,6 +35,15 @@ impl Counters {
     }
 }
 
+/// What stands in the aggregates, those of forgotten processes included.
+#[derive(Clone, Copy)]
+pub(super) struct Aggregated {
+    pub(super) opened: u64,
+    pub(super) closed: u64,
+    pub(super) unclosed: u64,
+    pub(super) acts: u64,
+}
+
 impl Ebpf {
     pub(super) fn counters(&self) -> Result<Counters, EbpfError> {
         let map = &self.skeleton.maps.counters;
@@ -60,10 +69,9 @@ impl Ebpf {
     pub(super) fn flows(
         &self,
         counters: &Counters,
-        opened: u64,
-        closed: u64,
-        unclosed: u64,
+        aggregated: Aggregated,
     ) -> BTreeMap<&'static str, Flow> {
+        let Aggregated { opened, closed, unclosed, acts } = aggregated;
         let came = |kind| self.received.get(kind).copied().unwrap_or(0);
         BTreeMap::from([
             (
@@ -87,6 +95,15 @@ impl Ebpf {
                     C::UNCLOSED_EMITTED,
                     unclosed,
                     &[("pairs_full", C::UNCLOSED_FULL), ("work_space_busy", C::UNCLOSED_BUSY)],
+                ),
+            ),
+            ("act", counters.flow(C::ACT_EMITTED, acts, &[("acts_full", C::ACT_FULL)])),
+            (
+                "object",
+                counters.flow(
+                    C::OBJECT_EMITTED,
+                    came("object"),
+                    &[("ring_full", C::OBJECT_RING_FULL), ("objects_full", C::OBJECT_FULL)],
                 ),
             ),
             (

@@ -3,8 +3,8 @@
 use pitviper_probes::types;
 
 use crate::event::{
-    CodeRecord, DescriptorCall, DescriptorChange, Event, ProcessEvent, ProcessEventKind, ProcessId,
-    RawBytes, RawFrame, RawString, StackRecord, StackStatus,
+    CodeRecord, DescriptorCall, DescriptorChange, Event, Object, ObjectRecord, ProcessEvent,
+    ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString, StackRecord, StackStatus,
 };
 
 /// A struct of the kernel side: plain integers and arrays of them, made by the skeleton from BTF.
@@ -15,6 +15,7 @@ impl Plain for types::event_code {}
 impl Plain for types::event_stack {}
 impl Plain for types::event_descriptor {}
 impl Plain for types::event_process {}
+impl Plain for types::event_object {}
 impl Plain for types::descriptor_key {}
 impl Plain for types::descriptor {}
 impl Plain for types::site {}
@@ -109,7 +110,8 @@ fn descriptor(event: &types::event_descriptor) -> DescriptorCall {
         change: match event.change {
             0 => DescriptorChange::Opened,
             1 => DescriptorChange::Closed,
-            _ => DescriptorChange::Failed,
+            2 => DescriptorChange::Failed,
+            _ => DescriptorChange::None,
         },
         fd: event.fd,
         mode: event.mode,
@@ -124,6 +126,37 @@ fn descriptor(event: &types::event_descriptor) -> DescriptorCall {
             _ => StackStatus::NoThreadState,
         },
     }
+}
+
+/// The names came innermost first, each ended by a slash.
+fn path(names: &[u8], cut: bool) -> Vec<u8> {
+    let mut path = if cut { "…".as_bytes().to_vec() } else { Vec::new() };
+    for name in names.split(|&byte| byte == b'/').rev().filter(|name| !name.is_empty()) {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
+    if path.is_empty() { b"/".to_vec() } else { path }
+}
+
+fn object(event: &types::event_object) -> Option<ObjectRecord> {
+    use types::object_kind as Kind;
+    let data = head(&event.data, event.size as usize);
+    let object = match Kind(event.kind.into()) {
+        Kind::OBJECT_FILE => Object::File {
+            path: path(&data, event.cut != 0),
+            inode: event.inode,
+            device: (event.device >> 20, event.device & 0xf_ffff),
+            mode: event.mode,
+        },
+        Kind::OBJECT_PEER => Object::Peer(data),
+        Kind::OBJECT_COMMAND => {
+            let text = data.strip_suffix(&[0]).unwrap_or(&data);
+            let arguments = text.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
+            Object::Command { arguments, cut: event.cut != 0 }
+        }
+        _ => return None,
+    };
+    Some(ObjectRecord { process: ProcessId(event.header.process), id: event.id, object })
 }
 
 fn process(event: &types::event_process) -> Option<ProcessEvent> {
@@ -147,6 +180,7 @@ pub fn event(data: &[u8]) -> Option<Event> {
         Type::EVENT_CODE => Some(Event::Code(code(&read(data)))),
         Type::EVENT_STACK => Some(Event::Stack(stack(&read(data)))),
         Type::EVENT_DESCRIPTOR => Some(Event::Descriptor(descriptor(&read(data)))),
+        Type::EVENT_OBJECT => object(&read(data)).map(Event::Object),
         Type::EVENT_PROCESS => process(&read(data)).map(Event::Process),
         _ => None,
     }

@@ -18,8 +18,12 @@ use crate::event::Event;
 pub struct Options {
     /// Send each descriptor call as an event.
     pub trace: bool,
+    /// Send each call that can wait as an event too, whether it changes a descriptor or not.
+    pub trace_others: bool,
     /// Watch children of watched processes too.
     pub follow_children: bool,
+    /// Tell how long threads are off the CPU outside of calls too.
+    pub off_cpu: bool,
     /// Living descriptors that fit the ledger.
     pub max_descriptors: u32,
     /// Distinct stacks that fit.
@@ -34,9 +38,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             trace: false,
+            trace_others: false,
+            off_cpu: false,
             follow_children: false,
             max_descriptors: 65_536,
-            max_stacks: 16_384,
+            max_stacks: 32_768,
             ring_bytes: 4 << 20,
         }
     }
@@ -69,8 +75,19 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     let maps = &mut open.maps;
     if let Some(rodata) = maps.rodata_data.as_deref_mut() {
         rodata.syscall_class = calls::classes();
-        rodata.execve_number = calls::execve();
+        rodata.syscall_wait = calls::wait_classes();
+        rodata.syscall_positioned = calls::positioned();
+        rodata.execve_number = calls::number("execve");
+        rodata.fcntl_number = calls::number("fcntl");
+        rodata.newfstatat_number = calls::number("newfstatat");
+        rodata.poll_number = calls::number("poll");
+        rodata.ppoll_number = calls::number("ppoll");
+        rodata.brk_number = calls::number("brk");
+        rodata.mmap_number = calls::number("mmap");
+        rodata.munmap_number = calls::number("munmap");
+        rodata.mremap_number = calls::number("mremap");
         rodata.trace_calls = options.trace;
+        rodata.trace_others = options.trace_others;
         // In a trace each call is an event: a wake-up per event would be paid by the target.
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
     }
@@ -79,7 +96,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     maps.sites.set_max_entries(options.max_stacks.saturating_add(1)).map_err(wrong)?;
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
-    open.progs.descriptors_enter.set_autoload(options.trace);
+    open.progs.switches.set_autoload(options.off_cpu);
     Ok(())
 }
 
@@ -122,11 +139,14 @@ pub(super) fn attach(
     let mut programs = vec![
         ("process_exit", &progs.process_exit),
         ("process_exec", &progs.process_exec),
+        ("process_reaped", &progs.process_reaped),
         ("process_fork", &progs.process_fork),
-        ("descriptors_exit", &progs.descriptors_exit),
+        ("connect_result", &progs.connect_result),
+        ("syscall_exit", &progs.syscall_exit),
+        ("syscall_enter", &progs.syscall_enter),
     ];
-    if options.trace {
-        programs.push(("descriptors_enter", &progs.descriptors_enter));
+    if options.off_cpu {
+        programs.push(("switches", &progs.switches));
     }
     programs
         .into_iter()

@@ -3,6 +3,7 @@
 //! The kernel side (`pitviper-probes`) keeps the ledger; this side loads it, tells it which
 //! processes to watch and how their interpreter is laid out, and reads what it has gathered.
 
+mod acts;
 mod calls;
 mod counters;
 mod decode;
@@ -11,6 +12,7 @@ mod error;
 mod layout;
 mod load;
 mod reconcile;
+mod sampler;
 mod tables;
 mod uprobes;
 
@@ -56,6 +58,7 @@ pub struct Ebpf {
     pass: u32,
     follow: bool,
     buried: Buried,
+    missing: Vec<String>,
 }
 
 /// What processes did that are forgotten.
@@ -64,6 +67,7 @@ struct Buried {
     opened: u64,
     closed: u64,
     unclosed: u64,
+    acts: u64,
 }
 
 /// A process that is watched.
@@ -87,7 +91,12 @@ impl Ebpf {
     pub fn load(options: &Options) -> Result<Self, EbpfError> {
         let inbox = Rc::new(RefCell::new(Vec::new()));
         let (skeleton, ring) = load::load(options, Rc::clone(&inbox))?;
-        let links = load::attach(&skeleton, options)?;
+        let mut links = load::attach(&skeleton, options)?;
+        let mut missing = Vec::new();
+        match sampler::attach(&skeleton) {
+            Ok(samplers) => links.extend(samplers),
+            Err(why) => missing.push(why),
+        }
         Ok(Self {
             skeleton,
             links,
@@ -100,12 +109,13 @@ impl Ebpf {
             pass: 0,
             follow: options.follow_children,
             buried: Buried::default(),
+            missing,
         })
     }
 
     /// What this kernel and these capabilities do not allow, one sentence each.
-    pub fn missing(&self) -> &[String] {
-        self.uprobes.missing()
+    pub fn missing(&self) -> impl Iterator<Item = &String> {
+        self.missing.iter().chain(self.uprobes.missing())
     }
 
     fn number(&mut self) -> u32 {
@@ -128,6 +138,7 @@ impl Ebpf {
                 Event::Code(_) => "code",
                 Event::Stack(_) => "stack",
                 Event::Descriptor(_) => "descriptor",
+                Event::Object(_) => "object",
                 Event::Process(_) => "process",
             };
             *self.received.entry(kind).or_default() += 1;
@@ -166,6 +177,7 @@ impl Source for Ebpf {
             follow: self.follow.into(),
             seed: self.pass + 1,
             layout: layout::of(interpreter),
+            brk: tables::heap_end(pid),
             ..Default::default()
         };
         self.arm(pid, &target)?;

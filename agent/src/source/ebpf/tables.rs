@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use libbpf_rs::{MapCore, MapFlags, MapMut};
 use pitviper_probes::{PitviperSkel, types};
 
+use super::counters::Aggregated;
 use super::decode::{self, Plain};
 use super::{Ebpf, EbpfError, stack_id, target};
 use crate::event::ProcessId;
@@ -48,6 +49,14 @@ pub(super) fn enter_process(
         .sites
         .update(&u64::from(process.0).to_ne_bytes(), decode::bytes(&none), MapFlags::ANY)
         .map_err(|cause| EbpfError::Map { action: "write", map: "sites", cause })
+}
+
+/// Where the heap of a process ends now; 0 when it has none.
+pub(super) fn heap_end(pid: u32) -> u64 {
+    let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/maps")) else { return 0 };
+    let heap = maps.lines().find(|line| line.ends_with("[heap]"));
+    let end = heap.and_then(|line| line.split_once('-')?.1.split_once(' '));
+    end.and_then(|(end, _)| u64::from_str_radix(end, 16).ok()).unwrap_or(0)
 }
 
 /// Takes out all entries that `dead` says, and sums up `worth` of them.
@@ -109,6 +118,42 @@ impl Ebpf {
             |pair| buried.unclosed += pair.count,
         )?;
         take_out(
+            &maps.acts,
+            "acts",
+            |key: &types::act_key, _: &types::act_sum| is_dead(key.process),
+            |sum| buried.acts += sum.count,
+        )?;
+        take_out(
+            &maps.objects,
+            "objects",
+            |_: &u64, life: &types::object_life| is_dead(life.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.files,
+            "files",
+            |key: &types::file_key, _: &types::file_state| is_dead(key.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.mappings,
+            "mappings",
+            |key: &types::mapping_key, _: &types::mapping| is_dead(key.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.waits,
+            "waits",
+            |key: &types::wait_key, _: &types::wait_sum| is_dead(key.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.children,
+            "children",
+            |_: &u32, child: &types::child| is_dead(child.process),
+            |_| {},
+        )?;
+        take_out(
             &maps.codes,
             "codes",
             |key: &types::code_key, _: &types::code_life| spaces.contains(&key.space),
@@ -143,7 +188,12 @@ impl Ebpf {
         snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
-        snapshot.flows = self.flows(&counters, opened, closed, unclosed);
+        snapshot.acts = self.acts()?;
+        snapshot.children = self.children()?;
+        snapshot.waits = self.waits()?;
+        let acts: u64 = snapshot.acts.iter().map(|act| act.sums.count).sum();
+        let acts = acts + self.buried.acts;
+        snapshot.flows = self.flows(&counters, Aggregated { opened, closed, unclosed, acts });
         for (process, watched) in &self.watched {
             if let Some(actual) = watched.checks.actual() {
                 let of_process = |d: &&LiveDescriptor| d.process == *process;

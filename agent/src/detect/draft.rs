@@ -1,0 +1,43 @@
+//! The parts of a finding that are the same for every rule about what a line does.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::{Conduct, Ledger};
+
+use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
+
+/// What a rule says of a line.
+pub(super) struct Draft {
+    pub(super) kind: Kind,
+    pub(super) severity: Severity,
+    pub(super) confidence: Confidence,
+    pub(super) evidence: BTreeMap<&'static str, Evidence>,
+    pub(super) summary: String,
+    pub(super) advice: String,
+}
+
+impl Draft {
+    /// The finding about `conduct`. Where events were lost since the conduct began, a certain one
+    /// becomes a suspicion, and says why.
+    pub(super) fn about(mut self, conduct: &Conduct, ledger: &Ledger, now_ns: u64) -> Finding {
+        let lost = ledger.losses().since(conduct.total.first_ns);
+        if lost > 0 {
+            self.confidence = Confidence::Suspected;
+            self.evidence.insert("lost_events", Evidence::Count(lost));
+        }
+        Finding {
+            kind: self.kind,
+            severity: self.severity,
+            confidence: self.confidence,
+            process: conduct.process,
+            site: conduct.site.clone(),
+            origin: conduct.origin().cloned(),
+            stack: conduct.stack.as_ref().map_or_else(Vec::new, |stack| stack.frames.clone()),
+            evidence: self.evidence,
+            summary: self.summary,
+            advice: self.advice,
+            first_ns: now_ns,
+            last_ns: conduct.total.last_ns,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* One syscall of a traced process, seen at its exit: the registers still hold the arguments there.
+ */
+#pragma once
+
+#include "waits.h"
+
+#define S_IFMT   0170000
+#define S_IFREG  0100000
+#define S_IFSOCK 0140000
+
+/* One call on its way through the functions below. */
+struct call {
+    struct scratch *s;
+    struct target *target;
+    struct task_struct *task;
+    struct thread *thread; /* NULL where its beginning was not seen */
+    __u64 now;
+    __u64 ns; /* since it began; 0: not seen */
+    __u32 tgid;
+    __u32 tid;
+    __u32 number;
+    __u32 wait; /* enum wait_class */
+};
+
+static __always_inline void trace_change(struct call *c, __s32 fd, __u8 change, __u16 mode) {
+    struct event_descriptor *event = &c->s->call;
+    __u64 size = event->path_size;
+
+    c->s->told = 1;
+    event->fd = fd;
+    event->change = change;
+    event->mode = mode;
+    event->stack = c->s->stack_id;
+    event->stack_status = c->s->stack_status;
+    count(DESCRIPTOR_EMITTED);
+    if (size > PATH_MAX)
+        size = PATH_MAX;
+    if (send(event, __builtin_offsetof(struct event_descriptor, path) + size))
+        count(DESCRIPTOR_RING_FULL);
+}
+
+/* Walks at most once a call. */
+static __always_inline void walk_once(struct call *c) {
+    struct scratch *s = c->s;
+
+    if (s->walked)
+        return;
+    s->walked = 1;
+    s->stack_id = walk(s, c->target, c->task, c->tgid, SCRATCH_SYSCALL);
+    s->stack_id = site_of(s, c->target, s->stack_id);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/* Bytes that are read and written: of connections by descriptor, of files by line and file. */
+#pragma once
+
+#include "call.h"
+
+#define O_APPEND 02000
+
+/* A read, write or poll on a descriptor. `received` and `sent` are bytes. */
+static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 received,
+                                              __u64 sent) {
+    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
+
+    if (!entry)
+        return 0;
+    entry->used_ns = c->now;
+    if (entry->peer) {
+        if (received)
+            __sync_fetch_and_add(&entry->received, received);
+        if (sent)
+            __sync_fetch_and_add(&entry->sent, sent);
+    }
+    return entry;
+}
+
+/*
+ * Whether a reading that begins is of what this process has read before, and nothing has changed
+ * since: the same size, the same time of modification.
+ */
+static __always_inline struct file_state *reading_begins(__u32 process, __u64 object,
+                                                         struct inode *inode) {
+    struct file_key key = {.object = object, .process = process};
+    struct file_state fresh = {}, *state;
+
+    fresh.size = BPF_CORE_READ(inode, i_size);
+    modified_of(inode, &fresh.modified_s, &fresh.modified_ns);
+    state = bpf_map_lookup_elem(&files, &key);
+    if (!state) {
+        if (bpf_map_update_elem(&files, &key, &fresh, BPF_NOEXIST))
+            count(FILE_FULL);
+        state = bpf_map_lookup_elem(&files, &key);
+        if (state)
+            state->passes = 1;
+        return state;
+    }
+    state->unchanged = state->passes && state->size == fresh.size &&
+                       state->modified_s == fresh.modified_s &&
+                       state->modified_ns == fresh.modified_ns;
+    state->size = fresh.size;
+    state->modified_s = fresh.modified_s;
+    state->modified_ns = fresh.modified_ns;
+    state->passes++;
+    if (state->unchanged)
+        state->unchanged_passes++;
+    return state;
+}
+
+/* Bytes of a regular file. `position`: where they begin. Returns the file's object. */
+static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 bytes, __u64 position,
+                                   bool writes) {
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    __u32 flags = BPF_CORE_READ(file, f_flags), process = c->target->process;
+    struct file_state *state;
+    struct file_key key = {.process = process};
+    struct act_sum *sum;
+    __u64 object;
+
+    walk_once(c);
+    object = key.object = file_object(c->s, file, process);
+    sum = act_sum(process, c->s->stack_id, writes ? ACT_WRITE : ACT_READ, object, 0, c->now);
+    if (!sum)
+        return object;
+    act_add(sum, bytes, c->ns);
+    sum->flags = flags;
+    if (!bytes)
+        return object;
+    if (writes) {
+        if (flags & O_APPEND)
+            __sync_fetch_and_add(&sum->repeats, 1);
+        else if (position == 0)
+            __sync_fetch_and_add(&sum->starts, 1);
+        return object;
+    }
+    if (position == 0) {
+        state = reading_begins(process, object, inode);
+        __sync_fetch_and_add(&sum->starts, 1);
+        if (state && state->unchanged)
+            __sync_fetch_and_add(&sum->repeats, 1);
+    } else {
+        state = bpf_map_lookup_elem(&files, &key);
+    }
+    if (state && state->unchanged)
+        __sync_fetch_and_add(&sum->repeat_bytes, bytes);
+    return object;
+}
+
+/* The end of a directory's names: it has been read once through. */
+static __noinline int listed(struct call *c, struct file *file) {
+    __u32 process = c->target->process;
+    struct file_key key = {.process = process};
+    struct file_state *state, fresh = {.passes = 1};
+    struct act_sum *sum;
+
+    walk_once(c);
+    key.object = file_object(c->s, file, process);
+    sum = act_sum(process, c->s->stack_id, ACT_LIST, 0, 0, c->now);
+    if (!sum)
+        return 0;
+    act_add(sum, 0, c->ns);
+    __sync_fetch_and_add(&sum->starts, 1);
+    state = bpf_map_lookup_elem(&files, &key);
+    if (state) {
+        state->passes++;
+        __sync_fetch_and_add(&sum->repeats, 1);
+    } else if (bpf_map_update_elem(&files, &key, &fresh, BPF_NOEXIST)) {
+        count(FILE_FULL);
+    }
+    return 0;
+}
+
+/* fsync and its like, and looks at a path. */
+static __noinline int plain_act(struct call *c, __u16 act, __u64 object, bool failed) {
+    struct act_sum *sum;
+
+    walk_once(c);
+    sum = act_sum(c->target->process, c->s->stack_id, act, object, 0, c->now);
+    if (!sum)
+        return 0;
+    act_add(sum, 0, c->ns);
+    if (failed)
+        __sync_fetch_and_add(&sum->failed, 1);
+    return 0;
+}

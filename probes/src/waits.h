@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * How long calls take, and who waited meanwhile.
+ *
+ * Every call that can wait is timed from its entry to its exit, into a histogram by process and
+ * class. A slow one gets its stack, and so does one that waited out its time: a poll that found
+ * nothing. A thread that serves others (an event loop from one return of its selector to the next
+ * call, an accept loop from one connection to the next) has a turn, in which the slowest call and
+ * the last sample of the CPU are kept: when somebody had to wait for the turn to end, they are why.
+ */
+#pragma once
+
+#include "ledger.h"
+
+#define ETIMEDOUT             110
+#define ERESTART_RESTARTBLOCK 516
+#define RESTART_SYSCALL       219
+
+static __always_inline __u32 log2_of(__u64 value) {
+    __u32 bucket = 0;
+
+    if (value >> 32) {
+        bucket += 32;
+        value >>= 32;
+    }
+    if (value >> 16) {
+        bucket += 16;
+        value >>= 16;
+    }
+    if (value >> 8) {
+        bucket += 8;
+        value >>= 8;
+    }
+    if (value >> 4) {
+        bucket += 4;
+        value >>= 4;
+    }
+    if (value >> 2) {
+        bucket += 2;
+        value >>= 2;
+    }
+    return bucket + (value >> 1);
+}
+
+static __always_inline void count_wait(__u32 process, __u32 class, __u64 ns, __u64 bytes) {
+    struct wait_key key = {.process = process, .class = class};
+    struct wait_sum *sum = bpf_map_lookup_elem(&waits, &key);
+    __u32 bucket = log2_of(ns);
+
+    if (!sum) {
+        /* Too large for the stack: begun from the zeros of a map that nobody writes. */
+        __u32 zero = 0;
+        struct wait_sum *zeros = bpf_map_lookup_elem(&no_waits, &zero);
+
+        if (zeros)
+            bpf_map_update_elem(&waits, &key, zeros, BPF_NOEXIST);
+        sum = bpf_map_lookup_elem(&waits, &key);
+    }
+    if (!sum) {
+        count(WAIT_FULL);
+        return;
+    }
+    __sync_fetch_and_add(&sum->count, 1);
+    __sync_fetch_and_add(&sum->ns, ns);
+    if (bytes)
+        __sync_fetch_and_add(&sum->bytes, bytes);
+    if (bucket >= WAIT_BUCKETS)
+        bucket = WAIT_BUCKETS - 1;
+    __sync_fetch_and_add(&sum->buckets[bucket], 1);
+}
+
+static __always_inline struct thread *thread_of(struct task_struct *task, bool make) {
+    struct thread *thread =
+        bpf_task_storage_get(&threads, task, 0, make ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+
+    if (!thread && make)
+        count(THREADS_FULL);
+    return thread;
+}
+
+/* ---- turns ---- */
+
+static __always_inline void turn_begin(struct turn *turn, __u64 now) {
+    turn->since_ns = now;
+    turn->worst_ns = turn->samples = 0;
+    turn->worst_stack = turn->sampled_stack = 0;
+}
+
+static __always_inline void turn_slow(struct turn *turn, __u64 stack, __u64 ns) {
+    if (turn->since_ns && ns > turn->worst_ns) {
+        turn->worst_ns = ns;
+        turn->worst_stack = stack;
+    }
+}
+
+/* The stack to which the turn's time went: a call, if it took half of it and more. */
+static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
+    if (turn->worst_stack && turn->worst_ns >= ns / 2)
+        return turn->worst_stack;
+    if (turn->sampled_stack)
+        return turn->sampled_stack;
+    return turn->worst_stack ? turn->worst_stack : process;
+}
+
+/* A loop comes back to its selector. */
+static __always_inline void loop_returns(struct thread *thread, __u32 process, __u64 now) {
+    __u64 ns = now - thread->loop.since_ns;
+    struct act_sum *sum;
+
+    if (thread->loop.since_ns && ns >= stall_ns) {
+        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
+        if (sum)
+            act_add(sum, 0, ns);
+    }
+    thread->loop.since_ns = 0;
+}
+
+/* A connection came out of the accept queue: how long was it in there? */
+static __always_inline void accepted(struct thread *thread, struct file *file, __u32 process,
+                                     __u64 now) {
+    struct socket *socket = BPF_CORE_READ(file, private_data);
+    struct sock *sk = BPF_CORE_READ(socket, sk);
+    __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+    struct act_sum *sum;
+    __u64 came, ns;
+
+    if (family == 2 /* AF_INET */ || family == 10 /* AF_INET6 */) {
+        /* The time of the last segment, in microseconds of the same clock: the client's request,
+         * or the end of the handshake. */
+        came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
+        ns = now > came ? now - came : 0;
+        if (came && ns >= stall_ns) {
+            sum = act_sum(process, turn_blame(&thread->server, ns, process), ACT_QUEUE, 0, 0, now);
+            if (sum)
+                act_add(sum, 0, ns);
+            return; /* those behind it waited for the same: the turn goes on */
+        }
+    }
+    turn_begin(&thread->server, now);
+}
