@@ -6,7 +6,7 @@ The rows, their audit's words and what a profiler must find are in rows.toml.
 import argparse
 import importlib
 
-from agents_84.session import Session
+from session import Session
 
 ROWS = {
     "agents-1": ("research_agent", "answers questions by remote calls of 1.4 s, 350 ms and 40 ms"),

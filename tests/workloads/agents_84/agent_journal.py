@@ -71,7 +71,7 @@ class Agent:
 def run(session, fixed):
     # Each write is a packet: the collector reads records, not bytes.
     records, collector = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
-    session.start_companion("log_collector", stdin=records)
+    session.start_companion("agents_84.log_collector", stdin=records)
     os.close(records)
     with open(str(session.folder / "agents.log"), "w") as file:
         journal = (BatchingJournal if fixed else WriteThroughJournal)(file, collector)

@@ -47,7 +47,7 @@ class AgentState:
 
 
 def run(session, fixed):
-    port = int(session.start_companion("redis_gateway", session.folder))
+    port = int(session.start_companion("agents_84.redis_gateway", session.folder))
 
     def connect():
         return redis.Redis("127.0.0.1", port, socket_timeout=TIMEOUT_SECONDS)

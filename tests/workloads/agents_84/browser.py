@@ -10,7 +10,7 @@ import os
 import select
 import sys
 
-from agents_84 import companions
+import companions
 
 IDLE_SECONDS = 10
 

@@ -9,7 +9,7 @@ import os
 import time
 from subprocess import Popen
 
-from agents_84 import companions
+import companions
 
 SECONDS_BETWEEN_PAGES = 1.5
 
@@ -21,7 +21,7 @@ class BrowserDriver:
         their_commands, self.commands = os.pipe()  # SITE agents-9 fd-leak 1
         self.replies, their_replies = os.pipe()  # SITE agents-9 fd-leak 2
         theirs = (their_commands, their_replies)
-        command = companions.command("browser", *theirs)
+        command = companions.command("agents_84.browser", *theirs)
         home = companions.HOME
         self.process = Popen(command, cwd=home, pass_fds=theirs)  # SITE agents-9 process-leak
         for end in theirs:

@@ -57,6 +57,6 @@ async def poll_with_aiohttp(feed):
 
 
 def run(session, fixed):
-    feed = session.start_companion("remote_services") + "/feed"
+    feed = session.start_companion("agents_84.remote_services") + "/feed"
     session.begin()
     asyncio.run((poll_with_aiohttp if fixed else poll_with_requests)(feed))

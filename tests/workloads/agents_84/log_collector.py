@@ -3,7 +3,7 @@
 import os
 import time
 
-from agents_84 import companions
+import companions
 
 RECORD_SECONDS = 0.03
 

@@ -69,7 +69,7 @@ def ask(model, prompts):
 
 
 def run_blocking(session):
-    port = session.start_companion("model_store", "send")
+    port = session.start_companion("agents_84.model_store", "send")
     with socket.create_connection(("127.0.0.1", int(port))) as store:
         runner = BlockingRunner(store)
         session.begin()
@@ -82,7 +82,7 @@ def run_blocking(session):
 
 def run_mapping(session):
     runner = MappingRunner(session.folder)
-    session.start_companion("model_store", "publish", session.folder)
+    session.start_companion("agents_84.model_store", "publish", session.folder)
     session.begin()
     while True:
         runner.take_fresh()

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from agents_84 import companions
+import companions
 
 UNPACK_SECONDS = 5
 WEIGHT_BYTES = 160 << 20

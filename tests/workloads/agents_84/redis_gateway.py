@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from agents_84 import companions
+import companions
 
 HANDSHAKE_SECONDS = 0.15
 

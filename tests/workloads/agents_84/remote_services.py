@@ -4,7 +4,7 @@ import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from agents_84 import companions
+import companions
 
 SECONDS = {"/generate": 1.4, "/search": 0.35, "/tokens": 0.04, "/feed": 0.4}
 

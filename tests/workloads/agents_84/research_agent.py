@@ -76,7 +76,7 @@ def questions():
 
 
 def run(session, fixed):
-    services = session.start_companion("remote_services")
+    services = session.start_companion("agents_84.remote_services")
     if fixed:
         session.begin()
         asyncio.run(research(services, questions()))

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import subprocess
 
-from agents_84 import companions
+import companions
 
 SHOT_SECONDS = (0.8, 1.2, 1.8)
 PAUSE_SECONDS = 1
@@ -22,7 +22,7 @@ class ScreenAgent:
     async def watch(self):
         for number, seconds in enumerate(itertools.cycle(SHOT_SECONDS)):
             picture = self.folder / ("screen-%d.png" % number)
-            await self.capture(companions.command("screen_grabber", seconds, picture))
+            await self.capture(companions.command("agents_84.screen_grabber", seconds, picture))
             self.bytes_seen += picture.stat().st_size
             picture.unlink()
             await asyncio.sleep(PAUSE_SECONDS)

@@ -8,7 +8,7 @@ import sys
 import time
 import zlib
 
-from agents_84 import companions
+import companions
 
 WIDTH, HEIGHT = 640, 400
 

@@ -1,4 +1,7 @@
-"""Processes beside the system: the services it talks to. They end when it does, however it ends."""
+"""Processes beside a workload: the services it talks to and the clients that load it.
+
+They end when the workload does, however it ends.
+"""
 
 import ctypes
 import signal
@@ -6,17 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+HOME = str(Path(__file__).resolve().parent)
 PR_SET_PDEATHSIG = 1
 
 
 def command(module, *words):
-    """How a module of this package is run as a program; to be used in `HOME`."""
+    """How a module of these workloads is run as a program; to be run in `HOME`."""
     # -S: none of them needs installed packages, and they start faster without.
-    return [sys.executable, "-S", "-m", PACKAGE.name + "." + module, *map(str, words)]
-
-
-HOME = str(PACKAGE.parent)
+    return [sys.executable, "-S", "-m", module, *map(str, words)]
 
 
 def start(module, *words, **options):
@@ -26,11 +26,10 @@ def start(module, *words, **options):
         cwd=HOME,
         stdin=options.pop("stdin", subprocess.DEVNULL),
         stdout=subprocess.PIPE,
-        universal_newlines=True,
         **options
     )
     with process.stdout:
-        announced = process.stdout.readline().strip()
+        announced = process.stdout.readline().decode().strip()
     if not announced:
         sys.exit("%s did not start: exit status %s" % (module, process.wait()))
     return process, announced

@@ -1,4 +1,4 @@
-"""One run of a part of the system: its folder, its companions, its beginning and its end."""
+"""One run of a workload: its folder, its companions, its beginning and its end."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+import companions
 import handshake
-from agents_84 import companions
 
 # How long the orderly end may take before the process just goes.
 END_SECONDS = 5
@@ -26,7 +26,7 @@ class Session:
         # A shell starts its background jobs with SIGINT ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        folder = self.closing.enter_context(tempfile.TemporaryDirectory(prefix="agents-84-"))
+        folder = self.closing.enter_context(tempfile.TemporaryDirectory(prefix="workload-"))
         self.folder = Path(folder)
         return self
 
@@ -39,18 +39,39 @@ class Session:
         return kind is KeyboardInterrupt
 
     def start_companion(self, module, *words, **options):
-        """Starts a process beside the system; returns what it announces of itself."""
+        """Starts a process beside the workload; returns what it announces of itself."""
         process, announced = companions.start(module, *words, **options)
         self.closing.callback(companions.stop, process)
         return announced
 
     def begin(self):
-        """Returns when the part may go to work."""
-        if not self.handshaken:
-            print("%s; Ctrl-C ends it" % self.title, flush=True)
-            return
-        handshake.start()
-        threading.Thread(target=end_with_stdin, name="stdin", daemon=True).start()
+        """Returns when the workload may go to work."""
+        if self.handshaken:
+            handshake.start()
+            start_thread(end_with_stdin)
+        else:
+            self.say_what_runs()
+
+    def begin_beside(self, go):
+        """The same where an event loop already runs: calls `go`, from a thread."""
+        if self.handshaken:
+            start_thread(begin_and_end_with_stdin, go)
+        else:
+            self.say_what_runs()
+            go()
+
+    def say_what_runs(self):
+        print("%s; Ctrl-C ends it" % self.title, flush=True)
+
+
+def start_thread(target, *arguments):
+    threading.Thread(target=target, args=arguments, name="stdin", daemon=True).start()
+
+
+def begin_and_end_with_stdin(go):
+    handshake.start()
+    go()
+    end_with_stdin()
 
 
 def end_with_stdin():
