@@ -1,0 +1,1 @@
+"""The discovery monitors of kloros, which were disabled for their memory, as its audit found them."""
