@@ -6,6 +6,7 @@ what it adds, and the memory is as bounded as before.
 """
 
 import collections
+import contextlib
 import json
 import pathlib
 
@@ -30,10 +31,16 @@ class Memory:
         self.path = pathlib.Path(folder, "memory.jsonl")
         self.entries = collections.deque(maxlen=KEPT_ENTRIES)
 
+    def restore(self, entries):
+        self.entries.extend(entries)
+
     def store(self, new):
         self.entries.append(new)
         lines = "".join(map(line_of, self.entries))
         self.path.write_text(lines)  # SITE aios-5 write-storm
+
+    def close(self):
+        """Nothing is open between two stores."""
 
 
 class SegmentedMemory:
@@ -44,6 +51,10 @@ class SegmentedMemory:
         self.stored = 0
         self.segment = None
 
+    def restore(self, entries):
+        for restored in entries:
+            self.store(restored)
+
     def store(self, new):
         if self.stored % SEGMENT_ENTRIES == 0:
             self.begin_segment()
@@ -51,9 +62,12 @@ class SegmentedMemory:
         self.segment.flush()
         self.stored += 1
 
-    def begin_segment(self):
+    def close(self):
         if self.segment:
             self.segment.close()
+
+    def begin_segment(self):
+        self.close()
         path = self.folder / ("%08d.jsonl" % self.stored)
         self.segment = path.open("a")
         self.segments.append(path)
@@ -62,12 +76,8 @@ class SegmentedMemory:
 
 
 def run(folder, fixed, begin):
-    memory = SegmentedMemory(folder) if fixed else Memory(folder)
-    if not fixed:
-        memory.entries.extend(map(entry, range(KEPT_ENTRIES)))
-    else:
-        for number in range(KEPT_ENTRIES):
-            memory.store(entry(number))
-    begin()
-    for number in pace.every(1 / STORES_PER_SECOND):
-        memory.store(entry(KEPT_ENTRIES + number))
+    with contextlib.closing((SegmentedMemory if fixed else Memory)(folder)) as memory:
+        memory.restore(map(entry, range(KEPT_ENTRIES)))
+        begin()
+        for number in pace.every(1 / STORES_PER_SECOND):
+            memory.store(entry(KEPT_ENTRIES + number))
