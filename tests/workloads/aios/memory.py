@@ -1,5 +1,5 @@
-"""aios-5: the assistant's memory keeps its last 1,500 entries in a JSONL file, and each store writes
-them all.
+"""aios-5: the assistant's memory keeps its last 1,500 entries in a JSONL file, and each store
+writes them all.
 
 The remedy appends the new entry to a segment and drops the oldest segment whole: a store costs
 what it adds, and the memory is as bounded as before.

@@ -1,5 +1,5 @@
-"""echoes-3: the activity log flushes each statement: a turn makes fifteen, and there are ten turns a
-second, so 150 writes of about 160 bytes.
+"""echoes-3: the activity log flushes each statement: a turn makes fifteen, and there are ten turns
+a second, so 150 writes of about 150 bytes.
 
 The remedy buffers: it writes when 64 KB have come together, or after 2 s. Both rotate.
 """

@@ -26,7 +26,8 @@ class Model:
         return self.generate(prompt)
 
     def generate(self, prompt):
-        reply = self.client.post("/generate", json={"prompt": prompt})  # SITE echoes-7 serial-server
+        question = {"prompt": prompt}
+        reply = self.client.post("/generate", json=question)  # SITE echoes-7 serial-server
         return reply.json()["text"]
 
     def in_flight(self):
@@ -43,7 +44,7 @@ class ConcurrentModel:
         self.turnstile = None
 
     async def answer(self, prompt):
-        # Made here because before Python 3.10 it belongs to the loop that is current when it is made.
+        # Before Python 3.10 it belongs to the loop that is current when it is made.
         self.turnstile = self.turnstile or asyncio.Semaphore(MOST_AT_ONCE)
         async with self.turnstile:
             self.asked += 1

@@ -1,8 +1,9 @@
 """echoes-6: a new document rewrites the whole vector index on the event loop; a new memory pickles
 the whole archive in the thread of its request. Both are written through to the disk.
 
-The remedy is an index in shards: a request marks the one shard that it has changed, and one
-thread in the background writes that, which takes less than 10 ms.
+The remedy is an index in shards: a request hands the one shard that it has changed to one thread
+in the background, which writes it in less than 10 ms. A shard is replaced whole, so the kernel
+may choose when it reaches the disk.
 """
 
 import asyncio

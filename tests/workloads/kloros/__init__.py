@@ -1,1 +1,1 @@
-"""The discovery monitors of kloros, which were disabled for their memory, as its audit found them."""
+"""The discovery monitors of kloros as its audit found them: disabled, for their memory."""
