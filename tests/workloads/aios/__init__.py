@@ -1,0 +1,1 @@
+"""Parts of aios, a set of tools for an assistant's workspace, as its audit found them."""

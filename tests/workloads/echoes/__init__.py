@@ -1,0 +1,1 @@
+"""Parts of echoes, an assistant behind FastAPI, as its audit found them."""
