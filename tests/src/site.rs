@@ -46,7 +46,11 @@ pub fn marked(name: &str, marker: &str) -> Result<Site> {
     let function = lines[..hits[0]]
         .iter()
         .rev()
-        .find_map(|line| line.trim_start().strip_prefix("def ")?.split('(').next())
+        .find_map(|line| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            line.strip_prefix("def ")?.split('(').next()
+        })
         .with_context(|| format!("{path:?}: {comment:?} is in no function"))?;
     Ok(Site {
         file: path.display().to_string(),
