@@ -149,22 +149,52 @@ static __always_inline void modified_of(struct inode *inode, __s64 *seconds, __u
     }
 }
 
-/*
- * The object of a file: the inode, as this process knows it. Its name is told to the agent when it
- * is first met; a file that is renamed afterwards keeps the name that it had.
- */
-static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 process) {
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
-    __u64 number = BPF_CORE_READ(inode, i_ino);
-    __u32 device = BPF_CORE_READ(inode, i_sb, s_dev);
-    __u64 id = mixed(mixed(mixed(0x66696c65, number), device), process) | 1;
+/* What is asked of an inode all the time, by one read. */
+struct inode_facts {
+    struct inode *inode; /* NULL: there is none */
+    __u64 number;
+    __u64 filesystem; /* its superblock */
+    __u32 mode;
+    __u32 pad;
+};
+
+#define INODE_HEAD 128
+
+static __always_inline void inode_facts(struct inode_facts *facts, struct file *file) {
+    __u64 offset;
+    __u8 head[INODE_HEAD];
+
+    facts->inode = BPF_CORE_READ(file, f_inode);
+    if (bpf_core_field_offset(struct inode, i_ino) <= INODE_HEAD - 8 &&
+        bpf_core_field_offset(struct inode, i_sb) <= INODE_HEAD - 8 &&
+        bpf_core_field_offset(struct inode, i_mode) <= INODE_HEAD - 8) {
+        if (bpf_probe_read_kernel(head, sizeof(head), facts->inode)) {
+            facts->inode = 0;
+            return;
+        }
+        offset = bpf_core_field_offset(struct inode, i_ino) & (INODE_HEAD - 8);
+        facts->number = *(__u64 *)(head + offset);
+        offset = bpf_core_field_offset(struct inode, i_sb) & (INODE_HEAD - 8);
+        facts->filesystem = *(__u64 *)(head + offset);
+        offset = bpf_core_field_offset(struct inode, i_mode) & (INODE_HEAD - 2);
+        facts->mode = *(__u16 *)(head + offset);
+        return;
+    }
+    facts->number = BPF_CORE_READ(facts->inode, i_ino);
+    facts->filesystem = (__u64)BPF_CORE_READ(facts->inode, i_sb);
+    facts->mode = BPF_CORE_READ(facts->inode, i_mode);
+}
+
+/* Tells the agent of a file: its path and its numbers. */
+static __noinline int describe_file(struct scratch *s, struct file *file, __u64 id, __u32 process) {
     struct object_life *life = undescribed(id, process);
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
     struct path_walk walk = {};
 
     if (!life)
-        return id;
-    s->object.inode = number;
-    s->object.device = device;
+        return 0;
+    s->object.inode = BPF_CORE_READ(inode, i_ino);
+    s->object.device = BPF_CORE_READ(inode, i_sb, s_dev);
     s->object.mode = BPF_CORE_READ(inode, i_mode);
     s->object.size = s->object.cut = 0;
     walk.event = &s->object;
@@ -175,7 +205,28 @@ static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 
     else
         s->object.cut = 1;
     describe(&s->object, life, process, id, OBJECT_FILE);
+    return 0;
+}
+
+/*
+ * The object of a file: the inode, as this process knows it. Its name is told to the agent when it
+ * is first met; a file that is renamed afterwards keeps the name that it had.
+ */
+static __always_inline __u64 known_file(struct scratch *s, struct file *file,
+                                        const struct inode_facts *facts, __u32 process) {
+    __u64 id = mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), process) | 1;
+    struct object_life *life = bpf_map_lookup_elem(&objects, &id);
+
+    if (!life || !life->sent)
+        describe_file(s, file, id, process);
     return id;
+}
+
+static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 process) {
+    struct inode_facts facts = {};
+
+    inode_facts(&facts, file);
+    return known_file(s, file, &facts, process);
 }
 
 /* ---- bytes: peers and commands ---- */

@@ -52,14 +52,14 @@ static __always_inline void thread_born(struct target *target, struct task_struc
     thread = thread_of(task, true);
     if (thread) {
         thread->started_by = stack;
-        thread->started_in = target->process;
+        thread->process = target->process;
     }
 }
 
 static __always_inline void thread_ended(struct task_struct *task, __u32 process) {
     struct thread *thread = thread_of(task, false);
 
-    if (thread && thread->started_by && thread->started_in == process)
+    if (thread && thread->started_by && thread->process == process)
         act_sum(process, thread->started_by, ACT_THREAD_END, 0, 0, bpf_ktime_get_ns());
 }
 

@@ -38,9 +38,8 @@ static __noinline long replace(struct call *c, const struct descriptor_key *key,
     return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
 }
 
-static __noinline int birth(struct call *c, __u32 fd) {
+static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file, __u16 mode) {
     struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct file *file = file_of(c->task, fd);
     struct descriptor entry = {};
     struct site *site;
     long failed = 0;
@@ -51,7 +50,7 @@ static __noinline int birth(struct call *c, __u32 fd) {
     entry.call = c->number;
     entry.pass = reconcile_pass;
     if (file) {
-        entry.mode = mode_of(file);
+        entry.mode = mode;
         failed = bpf_map_update_elem(&descriptors, &key, &entry, BPF_NOEXIST);
         if (failed == -EEXIST)
             failed = replace(c, &key, &entry);
@@ -74,18 +73,29 @@ static __noinline int birth(struct call *c, __u32 fd) {
     }
     if (trace_calls)
         trace_change(c, fd, CHANGE_OPENED, entry.mode);
+}
+
+static __noinline int birth(struct call *c, __u32 fd) {
+    struct file *file = file_of(c->task, fd);
+
+    birth_of(c, fd, file, file ? mode_of(file) : 0);
     return 0;
 }
 
-/* A regular file that was opened by its path. `truncated`: what it held is gone. */
-static __noinline int opened_file(struct call *c, __u32 fd, bool truncated) {
+/* The birth of what is opened by its path; a regular file is booked by its name too. `truncated`:
+ * what it held is gone. */
+static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     struct file *file = file_of(c->task, fd);
+    struct inode_facts facts = {};
     struct act_sum *sum;
     __u64 object;
 
-    if (!file || (mode_of(file) & S_IFMT) != S_IFREG)
+    if (file)
+        inode_facts(&facts, file);
+    birth_of(c, fd, facts.inode ? file : 0, facts.mode);
+    if (!facts.inode || (facts.mode & S_IFMT) != S_IFREG)
         return 0;
-    object = file_object(c->s, file, c->target->process);
+    object = known_file(c->s, file, &facts, c->target->process);
     sum = act_sum(c->target->process, c->s->stack_id, ACT_OPEN, object, 0, c->now);
     if (!sum)
         return 0;
@@ -308,13 +318,11 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         goto opened;
     case CALL_OPENS_PATH0:
         walk_once(c);
-        birth(c, result);
-        opened_file(c, result, call_argument(regs, 1) & O_TRUNC);
+        birth_of_file(c, result, call_argument(regs, 1) & O_TRUNC);
         return;
     case CALL_OPENS_PATH1:
         walk_once(c);
-        birth(c, result);
-        opened_file(c, result, call_argument(regs, 2) & O_TRUNC);
+        birth_of_file(c, result, call_argument(regs, 2) & O_TRUNC);
         return;
     case CALL_OPENS:
     case CALL_FCNTL:

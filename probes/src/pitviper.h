@@ -298,8 +298,8 @@ struct thread {
     __u64 began_ns; /* of the call that is on its way; 0: none */
     __u64 off_ns;   /* off the CPU outside of a call since */
     __u64 off_stack;
-    __u64 started_by;
-    __u32 started_in; /* the process that `started_by` is of */
+    __u64 started_by; /* the stack that started it; 0: not seen */
+    __u32 process;
     __u32 number;
     __u16 taken;     /* a close that took its descriptor out of the ledger already (trace) */
     __u16 mode;      /* what that was */

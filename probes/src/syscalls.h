@@ -277,18 +277,25 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     if (!wait && (!class || class == CALL_USES))
         return 0;
     task = bpf_get_current_task_btf();
-    tgid = task->tgid;
-    target = bpf_map_lookup_elem(&targets, &tgid);
-    if (!target || is_compat(task))
+    /* A thread that has been seen needs no look at its process. */
+    thread = thread_of(task, false);
+    if (!thread) {
+        tgid = task->tgid;
+        target = bpf_map_lookup_elem(&targets, &tgid);
+        if (!target || is_compat(task))
+            return 0;
+        thread = thread_of(task, true);
+        if (!thread)
+            return 0;
+        thread->process = target->process;
+    } else if (is_compat(task)) {
         return 0;
-    thread = thread_of(task, true);
-    if (!thread)
-        return 0;
+    }
     if (thread->restarted) {
         if (number == RESTART_SYSCALL)
             return 0; /* the call goes on */
         /* A signal's handler came between: the call had ended. */
-        count_wait(target->process, syscall_wait[thread->number & (MAX_SYSCALLS - 1)],
+        count_wait(thread->process, syscall_wait[thread->number & (MAX_SYSCALLS - 1)],
                    bpf_ktime_get_ns() - thread->began_ns, 0);
         thread->restarted = 0;
     }
@@ -296,12 +303,14 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     thread->began_ns = bpf_ktime_get_ns();
     thread->taken = 0;
     if (wait == WAIT_EPOLL)
-        loop_returns(thread, target->process, thread->began_ns);
+        loop_returns(thread, thread->process, thread->began_ns);
     if (trace_calls && class == CALL_CLOSE) {
-        key.process = target->process;
+        tgid = task->tgid;
+        target = bpf_map_lookup_elem(&targets, &tgid);
+        key.process = thread->process;
         key.fd = call_argument(regs, 0);
         entry = bpf_map_lookup_elem(&descriptors, &key);
-        if (entry && file_of(task, key.fd)) {
+        if (target && entry && file_of(task, key.fd)) {
             if (target->warned)
                 settle_warning(target, task->pid, entry, false, thread->began_ns);
             thread->mode = entry->mode;
