@@ -45,7 +45,7 @@ def main():
             print("%s, %s: %s. Ctrl-C ends it." % (arguments.row, variant, says), flush=True)
         work()
     except KeyboardInterrupt:
-        pass
+        lifetime.end_at_once(home)
     finally:
         lifetime.end(home)
 
