@@ -29,6 +29,7 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
     struct socket *socket;
     struct act_sum *sum;
     struct sock *sk;
+    __u8 state;
 
     if (result == -EISCONN || result == -EALREADY)
         return 0; /* asked again about one that is counted */
@@ -52,12 +53,18 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
         act_add(sum, 0, c->ns);
         return 0;
     }
+    state = BPF_CORE_READ(sk, __sk_common.skc_state);
+    if (result && state == TCP_CLOSE) { /* refused before the call was over, as on loopback */
+        __sync_fetch_and_add(&sum->failed, 1);
+        act_add(sum, 0, c->ns);
+        return 0;
+    }
     entry = use(c, fd, 0, 0);
     if (entry) {
         entry->peer = id;
         entry->connected_ns = c->now;
     }
-    if (!result || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT) {
+    if (!result || state != TCP_SYN_SENT) {
         act_add(sum, 0, c->ns);
         return 0;
     }

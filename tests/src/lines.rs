@@ -81,6 +81,11 @@ impl Lines {
         Ok(&self.seen)
     }
 
+    /// The lines that have been taken.
+    pub fn past(&self) -> &[String] {
+        &self.seen
+    }
+
     /// The newest lines so far, for an error message.
     pub fn tail(&mut self) -> String {
         self.seen.extend(self.incoming.try_iter());

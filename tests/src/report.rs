@@ -48,6 +48,17 @@ impl Report {
         Ledger(&self.0["ledger"])
     }
 
+    /// What each line did, by sorts of acts.
+    pub fn activity(&self) -> &[Value] {
+        self.0["activity"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// How long calls of a class took in the process; null when there were none.
+    pub fn waits(&self, class: &str) -> &Value {
+        let waits = self.0["waits"].as_array().map_or(&[][..], Vec::as_slice);
+        waits.iter().find(|one| one["class"] == class).unwrap_or(&Value::Null)
+    }
+
     /// A line a finding, for error messages.
     pub fn outline(&self) -> String {
         let lines = self.findings().iter().map(outline);

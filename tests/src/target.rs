@@ -91,6 +91,16 @@ impl Target {
         Ok(line[word.len()..].trim().to_owned())
     }
 
+    /// What followed `word` in a line that it has printed already, before it was ready or after.
+    ///
+    /// # Errors
+    /// When there is no such line.
+    pub fn said(&self, word: &str) -> Result<String> {
+        let line = self.stdout.past().iter().find(|line| line.starts_with(word));
+        let line = line.with_context(|| format!("the target did not say {word}"))?;
+        Ok(line[word.len()..].trim().to_owned())
+    }
+
     /// Whether it has not ended.
     ///
     /// # Errors

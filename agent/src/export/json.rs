@@ -126,6 +126,13 @@ struct JsonLedger<'a> {
     by_kind: BTreeMap<&'static str, JsonFlow<'a>>,
     stacks: JsonStacks,
     descriptors: JsonDescriptors,
+    tables: BTreeMap<&'static str, JsonTable>,
+}
+
+#[derive(Serialize)]
+struct JsonTable {
+    entries: u64,
+    capacity: u64,
 }
 
 #[derive(Serialize)]
@@ -196,7 +203,10 @@ fn evidence_of(evidence: &Evidence) -> JsonEvidence<'_> {
 }
 
 fn ledger_of(totals: &Totals) -> JsonLedger<'_> {
+    let table =
+        |(entries, capacity): &(u64, u64)| JsonTable { entries: *entries, capacity: *capacity };
     JsonLedger {
+        tables: totals.fill.iter().map(|(name, fill)| (*name, table(fill))).collect(),
         emitted: totals.emitted(),
         received: totals.received(),
         dropped: totals.dropped(),

@@ -129,6 +129,7 @@ fn totals() -> Totals {
         dropped: BTreeMap::from([("map_full", lost), ("ring_full", 0)]),
     };
     Totals {
+        fill: BTreeMap::new(),
         flows: BTreeMap::from([("closed", flow(90, 0)), ("opened", flow(502, 2))]),
         stacks: StackOutcomes { complete: 500, truncated: 1, unreadable: 0, no_thread_state: 1 },
         descriptors: DescriptorTotals { tracked: 421, actual: Some(422), before_attach: 9 },

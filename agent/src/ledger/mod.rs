@@ -78,6 +78,7 @@ pub struct Ledger {
     losses: Losses,
     flows: BTreeMap<&'static str, Flow>,
     outcomes: StackOutcomes,
+    fill: BTreeMap<&'static str, (u64, u64)>,
     conducts: conduct::ConductBook,
 }
 
@@ -199,6 +200,7 @@ impl Ledger {
     pub fn totals(&self, process: ProcessId) -> Totals {
         let known = self.processes.get(&process);
         Totals {
+            fill: self.fill.clone(),
             flows: self.flows.clone(),
             stacks: self.outcomes,
             descriptors: DescriptorTotals::of(

@@ -36,6 +36,7 @@ impl Ledger {
         self.time_ns = now_ns;
         self.flows.clone_from(&snapshot.flows);
         self.outcomes = snapshot.stacks;
+        self.fill.clone_from(&snapshot.fill);
         self.losses.observe(&snapshot.flows, now_ns);
 
         self.clear(&snapshot.io_uring);

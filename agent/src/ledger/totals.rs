@@ -8,6 +8,8 @@ use crate::source::{Flow, StackOutcomes, TableCheck};
 /// descriptors those of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Entries of the kernel side's tables and how many fit, at the end of a run.
+    pub fill: BTreeMap<&'static str, (u64, u64)>,
     /// Events by kind.
     pub flows: BTreeMap<&'static str, Flow>,
     /// How the walks of stacks went.

@@ -147,6 +147,7 @@ fn totals(snapshot: &Snapshot, process: ProcessId) -> Totals {
     let of_process = snapshot.descriptors.iter().filter(|d| d.process == process);
     let before = of_process.clone().filter(|d| d.origin == DescriptorOrigin::BeforeAttach);
     Totals {
+        fill: snapshot.fill.clone(),
         flows: snapshot.flows.clone(),
         stacks: snapshot.stacks,
         descriptors: DescriptorTotals {

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub flows: BTreeMap<&'static str, Flow>,
     /// How the walks of stacks went.
     pub stacks: StackOutcomes,
+    /// Entries of the kernel side's tables and how many fit, once the probes are stopped.
+    pub fill: BTreeMap<&'static str, (u64, u64)>,
     /// How each process's own table compared with the ledger at the last reconciliation.
     pub tables: Vec<TableCheck>,
     /// Processes that use io_uring: descriptors may come and go without a syscall.

@@ -3,11 +3,14 @@
 use pitviper_probes::types;
 use pitviper_probes::types::{act as A, mapped as M};
 
+use std::collections::BTreeMap;
+
 use super::decode::Plain;
 use super::tables::entries;
 use super::{Ebpf, EbpfError, calls, stack_id};
 use crate::event::ProcessId;
 use crate::source::{Act, ActCounters, LiveChild, Mapped, Sums, WaitHistogram};
+use libbpf_rs::{MapCore, MapMut};
 
 impl Plain for types::act_key {}
 impl Plain for types::act_sum {}
@@ -58,6 +61,28 @@ fn act(act: u16, call: u16) -> Option<Act> {
 }
 
 impl Ebpf {
+    /// Entries of each table, and how many fit.
+    pub(super) fn fill(&self) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
+        let maps = &self.skeleton.maps;
+        let tables = [
+            ("descriptors", &maps.descriptors),
+            ("sites", &maps.sites),
+            ("codes", &maps.codes),
+            ("acts", &maps.acts),
+            ("objects", &maps.objects),
+            ("files", &maps.files),
+            ("children", &maps.children),
+            ("mappings", &maps.mappings),
+            ("connecting", &maps.connecting),
+            ("warnings", &maps.warnings),
+            ("waits", &maps.waits),
+        ];
+        let count = |(name, map): (&'static str, &MapMut<'_>)| {
+            Ok((name, (map.keys().count() as u64, u64::from(map.max_entries()))))
+        };
+        tables.into_iter().map(count).collect()
+    }
+
     pub(super) fn acts(&self) -> Result<Vec<ActCounters>, EbpfError> {
         let all = entries::<types::act_key, types::act_sum>(&self.skeleton.maps.acts, "acts")?;
         let counters = all.into_iter().filter_map(|(key, sum)| {

@@ -188,6 +188,9 @@ impl Ebpf {
         snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
+        if self.links.is_empty() {
+            snapshot.fill = self.fill()?;
+        }
         snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
         snapshot.waits = self.waits()?;
