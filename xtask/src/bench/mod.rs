@@ -22,6 +22,8 @@ mod program_time;
 mod py_spy;
 mod report;
 mod rounds;
+mod service;
+mod spawns;
 mod subject;
 mod untraced;
 
@@ -38,6 +40,10 @@ pub(crate) enum Bench {
     },
     /// A Python loop that makes no system call
     Compute(Options),
+    /// A Python loop that runs a command
+    Spawns(Options),
+    /// A web service under full load
+    Service(Options),
     /// A process that is not watched while another one is
     Untraced(Options),
 }
@@ -68,6 +74,8 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (options, report) = match bench {
         Bench::OpenClose { cases, options } => (options, open_close::run(options, cases)?),
         Bench::Compute(options) => (options, compute::run(options)?),
+        Bench::Spawns(options) => (options, spawns::run(options)?),
+        Bench::Service(options) => (options, service::run(options)?),
         Bench::Untraced(options) => (options, untraced::run(options)?),
     };
     print!("\n{}", report.text());

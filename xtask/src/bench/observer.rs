@@ -71,6 +71,25 @@ impl Observer {
         Ok(Self { process, stdin, _output: output })
     }
 
+    /// CPU seconds that it has used, and its resident bytes.
+    pub(super) fn usage(&self) -> Result<(f64, u64)> {
+        let pid = self.process.pid();
+        let read = |name: &str| {
+            let path = format!("/proc/{pid}/{name}");
+            std::fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))
+        };
+        let stat = read("stat")?;
+        // The second field is the program's name and may hold anything but its own end.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks: f64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+        let status = read("status")?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|size| size.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        // 100 ticks a second, whatever the kernel's own clock does (USER_HZ).
+        Ok((ticks / 100.0, kib.unwrap_or(0) * 1024))
+    }
+
     /// Waits for its end, once its target has ended.
     pub(super) fn finish(mut self) -> Result<()> {
         drop(self.stdin.take());

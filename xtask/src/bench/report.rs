@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) series: Vec<Series>,
     /// Empty where no eBPF program was counted.
     pub(super) programs: Vec<ProgramTime>,
+    /// What else there is to say, a sentence each.
+    pub(super) notes: Vec<String>,
 }
 
 /// A table's rows, its heading first.
@@ -27,18 +29,27 @@ type Rows = Vec<Vec<String>>;
 impl Report {
     pub(super) fn new(title: &'static str, python: Option<&Interpreter>, iterations: u64) -> Self {
         let environment = Environment::of(python);
-        Self { title, environment, iterations, series: Vec::new(), programs: Vec::new() }
+        Self {
+            title,
+            environment,
+            iterations,
+            series: Vec::new(),
+            programs: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// For the terminal.
     pub(super) fn text(&self) -> String {
         let tables: Vec<String> = self.tables().iter().map(aligned).collect();
-        format!("{}\n{}\n\n{}", self.title, self.conditions(), tables.join("\n"))
+        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
+        format!("{}\n{}\n\n{}{notes}", self.title, self.conditions(), tables.join("\n"))
     }
 
     pub(super) fn markdown(&self) -> String {
         let tables: Vec<String> = self.tables().iter().map(markdown).collect();
-        format!("### {}\n\n{}\n\n{}", self.title, self.conditions(), tables.join("\n"))
+        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
+        format!("### {}\n\n{}\n\n{}{notes}", self.title, self.conditions(), tables.join("\n"))
     }
 
     /// With the values of every round.
@@ -58,6 +69,7 @@ impl Report {
             "iterations": self.iterations,
             "cases": self.series.iter().map(series).collect::<Vec<_>>(),
             "programs": self.programs,
+            "notes": self.notes,
         });
         let text = serde_json::to_string_pretty(&document).context("failed to write JSON")?;
         Ok(text + "\n")

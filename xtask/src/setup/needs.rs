@@ -84,6 +84,7 @@ const NEEDS: &[Need] = &[
         &[Set::Roots],
     ),
     need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
+    need(Probe::Program("wrk"), "wrk", "put a service under load", &[Set::Bench]),
     need(Probe::Program("strace"), "strace", "compare with strace", &[Set::Bench, Set::Test]),
     need(
         Probe::Program("bpftool"),

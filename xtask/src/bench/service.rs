@@ -1,0 +1,85 @@
+//! `cargo xtask bench service`: what a web service under full load pays, and what the agent itself
+//! uses meanwhile.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::Options;
+use super::observer::{self, Observer};
+use super::report::Report;
+use super::rounds::{Case, interleave, median};
+use super::subject::{Subject, measure};
+use crate::interpreters::Interpreter;
+use crate::{cargo, process, workspace};
+
+/// Seconds of load a run.
+const SECONDS: u64 = 8;
+
+const PACKAGES: [&str; 2] = ["fastapi==0.115.6", "uvicorn==0.34.0"];
+
+/// The agent's share of a CPU and its resident bytes, a run each.
+#[derive(Default)]
+struct Usage {
+    share: Vec<f64>,
+    resident: u64,
+}
+
+pub(super) fn run(options: &Options) -> Result<Report> {
+    let python = options.interpreter()?;
+    let privilege = observer::privilege()?;
+    let pitviper = cargo::build_pitviper()?;
+    let environment = install(&python)?;
+    let seconds = options.iterations.unwrap_or(SECONDS);
+    let usage = RefCell::new(Usage::default());
+    let command = || {
+        let mut command = Command::new(&environment);
+        command.arg("-B").arg(workspace::workload("bench/service.py")).arg(seconds.to_string());
+        command
+    };
+    let attached = || {
+        let mut subject = Subject::start(&mut command())?;
+        let observer = Observer::pitviper(privilege, &pitviper, subject.pid())?;
+        let (before, _) = observer.usage()?;
+        let begin = Instant::now();
+        let time = subject.measure()?;
+        let (after, resident) = observer.usage()?;
+        let mut usage = usage.borrow_mut();
+        usage.share.push((after - before) / begin.elapsed().as_secs_f64());
+        usage.resident = usage.resident.max(resident);
+        subject.finish()?;
+        observer.finish()?;
+        Ok(time)
+    };
+    let cases = vec![
+        Case { name: "alone", run: Box::new(|| measure(&mut command())) },
+        Case { name: "pitviper attach", run: Box::new(attached) },
+    ];
+    let title = "FastAPI, uvicorn and SQLite under wrk, a request (iterations: seconds of load)";
+    let mut report = Report::new(title, Some(&python), seconds);
+    report.series = interleave(options.rounds, cases)?;
+    let usage = usage.into_inner();
+    report.notes.push(format!(
+        "The agent itself: {:.1} % of one CPU (median), {} MB resident.",
+        median(&usage.share) * 100.0,
+        usage.resident / 1_000_000,
+    ));
+    Ok(report)
+}
+
+/// An environment with the packages, made once; its interpreter.
+fn install(python: &Interpreter) -> Result<PathBuf> {
+    let folder = workspace::target().join(format!("bench/service-{}", python.version));
+    let program = folder.join("bin/python");
+    if !folder.join("complete").exists() {
+        eprintln!("Installing {} into {} (once).", PACKAGES.join(", "), folder.display());
+        process::run(Command::new(&python.program).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        process::run(pip.args(["install", "--quiet"]).args(PACKAGES))?;
+        std::fs::write(folder.join("complete"), "")?;
+    }
+    Ok(program)
+}
