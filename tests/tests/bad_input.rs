@@ -150,7 +150,7 @@ fn missing_rights_and_missing_btf() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     let pid = target.pid().to_string();
 
     // Another user must be able to reach the program.
@@ -182,7 +182,7 @@ fn outputs_that_cannot_be_written() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let mut target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let mut target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     target.tell("go")?;
     let pid = target.pid().to_string();
     let folder = tempfile::tempdir()?;
@@ -224,7 +224,7 @@ fn a_second_agent_on_the_same_process() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     let pid = target.pid().to_string();
     let first = Agent::attach(&["attach", &pid, "--json"])?;
     for command in ["attach", "trace"] {
