@@ -40,6 +40,14 @@ impl Target {
         Target::start_command(command)
     }
 
+    /// The same without arguments.
+    ///
+    /// # Errors
+    /// As [`Target::start`].
+    pub fn start_plain(python: &Interpreter, name: &str) -> Result<Target> {
+        Target::start::<&str>(python, name, &[])
+    }
+
     /// Starts a command that speaks the protocol and waits until it is ready.
     ///
     /// # Errors

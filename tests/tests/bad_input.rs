@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -84,29 +85,30 @@ fn a_process_that_dies_while_being_attached_to() -> Result<()> {
         return Ok(());
     }
     let python = interpreter::pick(4)?;
-    let mut codes = BTreeSet::new();
     for step in 0..40 {
         let seconds = f64::from(step) * 0.01;
         let mut dying = python.command();
-        dying.args(["-c", &format!("import time; time.sleep({seconds})")]);
-        let mut dying = dying.stdin(Stdio::null()).spawn()?;
+        dying.args(["-c", &format!("print(flush=True); import time; time.sleep({seconds})")]);
+        let mut dying = dying.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let pid = dying.id().to_string();
+        // Every other one is met while it starts: before its exec it is no Python yet.
+        let starting = step % 2 == 1;
+        let mut stdout = BufReader::new(dying.stdout.take().context("no standard output")?);
+        if !starting {
+            stdout.read_line(&mut String::new())?;
+        }
         // Reaped at once, so that it does not stay as a zombie.
         let reaper = thread::spawn(move || dying.wait());
         let ended = run(&["attach", &pid, "--duration", "2"])?;
         reaper.join().ok().context("the reaper failed")??;
-        let code = ended.code();
-        // Before its exec it is no Python yet.
         ensure!(
-            matches!(code, Some(0 | UNSUPPORTED | GONE)),
+            matches!(ended.code(), Some(0 | GONE)) || starting && ended.code() == Some(UNSUPPORTED),
             "{seconds} s: {} {:?}",
             ended.status,
             ended.stderr
         );
         no_panic(&ended)?;
-        codes.insert(code);
     }
-    ensure!(codes.contains(&Some(0)) || codes.contains(&Some(GONE)), "none was met alive");
     Ok(())
 }
 
@@ -150,7 +152,7 @@ fn missing_rights_and_missing_btf() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     let pid = target.pid().to_string();
 
     // Another user must be able to reach the program.
@@ -182,7 +184,7 @@ fn outputs_that_cannot_be_written() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let mut target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let mut target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     target.tell("go")?;
     let pid = target.pid().to_string();
     let folder = tempfile::tempdir()?;
@@ -224,7 +226,7 @@ fn a_second_agent_on_the_same_process() -> Result<()> {
     if !met("bad_input")? {
         return Ok(());
     }
-    let target = Target::start::<&str>(&interpreter::pick(3)?, "open_close.py", &[])?;
+    let target = Target::start_plain(&interpreter::pick(3)?, "open_close.py")?;
     let pid = target.pid().to_string();
     let first = Agent::attach(&["attach", &pid, "--json"])?;
     for command in ["attach", "trace"] {

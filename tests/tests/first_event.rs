@@ -19,7 +19,7 @@ fn the_first_stacked_event_comes_soon() -> Result<()> {
         return Ok(());
     }
     interpreter::on_every(1, |python| {
-        let mut target = Target::start::<&str>(python, "open_close.py", &[])?;
+        let mut target = Target::start_plain(python, "open_close.py")?;
         target.tell("go")?;
         let start = Instant::now();
         let mut agent = Agent::start(&["trace", &target.pid().to_string(), "--json"])?;

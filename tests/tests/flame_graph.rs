@@ -69,7 +69,7 @@ fn folded_has_one_stack_a_line() -> Result<()> {
 
 /// Records the hostile workload into `out`; gives the number of its stacks.
 fn record(python: &Interpreter, out: &Path) -> Result<usize> {
-    let mut target = Target::start::<&str>(python, "hostile_names.py", &[])?;
+    let mut target = Target::start_plain(python, "hostile_names.py")?;
     let pid = target.pid().to_string();
     let path = out.to_str().context("a temporary path that is not UTF-8")?;
     let agent = Agent::attach(&["record", &pid, "--what", "descriptors", "-o", path])?;

@@ -59,7 +59,7 @@ fn the_web_server_survives_odd_requests() -> Result<()> {
     if !met("metrics")? {
         return Ok(());
     }
-    let target = Target::start::<&str>(&interpreter::pick(2)?, "open_close.py", &[])?;
+    let target = Target::start_plain(&interpreter::pick(2)?, "open_close.py")?;
     let port = http::free_port()?;
     let listen = format!("127.0.0.1:{port}");
     let agent =

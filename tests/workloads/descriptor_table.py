@@ -7,7 +7,6 @@ it prints `END`. The last step executes this program again in the same process.
 """
 
 import array
-import ctypes
 import errno
 import fcntl
 import json
@@ -16,42 +15,16 @@ import os
 import resource
 import select
 import socket
-import struct
 import sys
 import tempfile
 import threading
 
+import descriptor_calls as raw
 import handshake
-from kernel_calls import syscall
+from kept_descriptors import KEPT, RIGHTS, fails, keep, open_file, path
 
-AT_FDCWD = -100
-O_CLOEXEC = os.O_CLOEXEC
-KEPT = []
-
-
-def path(name="file"):
-    return os.path.join(sys.argv[1], name)
-
-
-def keep(*fds):
-    KEPT.extend(fds)
-
-
-def open_file():
-    return os.open(path(), os.O_RDWR | os.O_CREAT)
-
-
-def fails(number, call, *arguments):
-    """The call must fail with this error."""
-    try:
-        call(*arguments)
-    except OSError as error:
-        assert error.errno == number, error
-    else:
-        raise AssertionError("the call did not fail")
-
-
-# Each step is one function; its name is the step's name.
+# Each step is one function; its name is the step's name. Those that Python has no function for are
+# in descriptor_calls.py.
 
 
 def openat():
@@ -75,23 +48,6 @@ def o_path():
     keep(os.open(path(), os.O_PATH))
 
 
-def openat2():
-    how = struct.pack("QQQ", os.O_RDONLY, 0, 0)
-    keep(syscall("openat2", AT_FDCWD, path(), how, len(how)))
-
-
-def creat():
-    keep(syscall("creat", path("created"), 0o600))
-
-
-def open_by_handle_at():
-    handle = ctypes.create_string_buffer(struct.pack("Ii", 128, 0) + bytes(128))
-    mount = ctypes.c_int()
-    syscall("name_to_handle_at", AT_FDCWD, path(), handle, ctypes.byref(mount), 0)
-    folder = os.open(sys.argv[1], os.O_RDONLY)
-    keep(folder, syscall("open_by_handle_at", folder, handle, os.O_RDONLY))
-
-
 def memory_mapped():
     """The map duplicates the descriptor."""
     fd = open_file()
@@ -110,10 +66,6 @@ def memory_mapped_is_closed():
 
 def dup():
     keep(os.dup(0))
-
-
-def dup_by_its_own_call():
-    keep(syscall("dup", 0))
 
 
 def f_dupfd():
@@ -135,55 +87,14 @@ def dup2_onto_a_free_number():
     keep(os.dup2(0, 70))
 
 
-def dup2_by_its_own_call():
-    keep(syscall("dup2", 0, 71))
-
-
 def dup2_onto_an_open_number():
     first, second = open_file(), open_file()
     os.dup2(first, second)
     keep(first, second)
 
 
-def dup2_onto_itself():
-    fd = open_file()
-    syscall("dup2", fd, fd)
-    keep(fd)
-
-
-def dup2_that_fails_closes_nothing():
-    fd = open_file()
-    fails(errno.EBADF, syscall, "dup2", 999, fd)
-    keep(fd)
-
-
-def dup3():
-    keep(syscall("dup3", 0, 72, O_CLOEXEC))
-
-
-def dup3_onto_an_open_number():
-    fd = open_file()
-    keep(syscall("dup3", 0, fd, O_CLOEXEC))
-
-
-def dup3_onto_itself_fails():
-    fd = open_file()
-    fails(errno.EINVAL, syscall, "dup3", fd, fd, 0)
-    keep(fd)
-
-
 def pipe2():
     keep(*os.pipe())
-
-
-def pipe():
-    fds = (ctypes.c_int * 2)()
-    syscall("pipe", fds)
-    keep(*fds)
-
-
-def pipe_into_unreadable_memory_fails():
-    fails(errno.EFAULT, syscall, "pipe2", 8, 0)
 
 
 def socket_of_each_family():
@@ -217,9 +128,6 @@ def failed_connect():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         fails(errno.ECONNREFUSED, socket.create_connection, unused.getsockname())
-
-
-RIGHTS = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
 
 
 def scm_rights_of_three():
@@ -265,137 +173,8 @@ def scm_rights_behind_credentials():
                 keep(*array.array("i", data))
 
 
-def scm_rights_by_recvmmsg():
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with sender, receiver:
-        for count in (1, 2):
-            sender.sendmsg([b"x"], [RIGHTS + (array.array("i", [0] * count),)])
-        payload = ctypes.create_string_buffer(8)
-        part = struct.pack("PN", ctypes.addressof(payload), 8)
-        part = ctypes.create_string_buffer(part, len(part))
-        space = socket.CMSG_SPACE(8)
-        control = [ctypes.create_string_buffer(space) for _ in range(2)]
-        messages = b"".join(
-            struct.pack("PI4xPNPNi4xI4x", 0, 0, ctypes.addressof(part), 1,
-                        ctypes.addressof(room), space, 0, 0)
-            for room in control
-        )
-        messages = ctypes.create_string_buffer(messages, len(messages))
-        assert syscall("recvmmsg", receiver.fileno(), messages, 2, 0, 0) == 2
-        header = struct.calcsize("Nii")
-        for count, room in zip((1, 2), control):
-            keep(*struct.unpack_from("%di" % count, room.raw, header))
-
-
-def memfd_create():
-    keep(syscall("memfd_create", "named", 1))
-
-
-def memfd_secret():
-    keep(syscall("memfd_secret", O_CLOEXEC))
-
-
-def eventfd():
-    keep(syscall("eventfd", 0), syscall("eventfd2", 0, O_CLOEXEC))
-
-
 def epoll_create1():
     KEPT.append(select.epoll())
-
-
-def epoll_create():
-    keep(syscall("epoll_create", 1))
-
-
-def timerfd_create():
-    keep(syscall("timerfd_create", 1, O_CLOEXEC))
-
-
-def signalfd():
-    mask = bytes(8)
-    fd = syscall("signalfd4", -1, mask, 8, O_CLOEXEC)
-    # With a descriptor given it is changed, and none is made.
-    assert syscall("signalfd4", fd, mask, 8, 0) == fd
-    keep(fd, syscall("signalfd", -1, mask, 8))
-
-
-def inotify_init1():
-    keep(syscall("inotify_init"), syscall("inotify_init1", O_CLOEXEC))
-
-
-def fanotify_init():
-    keep(syscall("fanotify_init", 1, 0))
-
-
-def pidfd_open():
-    keep(syscall("pidfd_open", os.getpid(), 0))
-
-
-def pidfd_getfd():
-    pidfd = syscall("pidfd_open", os.getpid(), 0)
-    keep(pidfd, syscall("pidfd_getfd", pidfd, 0, 0))
-
-
-def pidfd_of_clone3():
-    CLONE_PIDFD, SIGCHLD = 0x1000, 17
-    pidfd = ctypes.c_int(-1)
-    arguments = struct.pack("8Q", CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0)
-    child = syscall("clone3", arguments, len(arguments))
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
-    keep(pidfd.value)
-
-
-def io_uring_setup():
-    keep(syscall("io_uring_setup", 4, ctypes.create_string_buffer(120)))
-
-
-def userfaultfd():
-    keep(syscall("userfaultfd", O_CLOEXEC | 1))
-
-
-def perf_event_open():
-    SOFTWARE, CPU_CLOCK = 1, 0
-    attributes = struct.pack("IIQ", SOFTWARE, 64, CPU_CLOCK) + bytes(48)
-    keep(syscall("perf_event_open", attributes, 0, -1, -1, 0))
-
-
-def bpf_map():
-    ARRAY = 2
-    attributes = struct.pack("IIIII", ARRAY, 4, 4, 1, 0) + bytes(100)
-    keep(syscall("bpf", 0, attributes, len(attributes)))
-
-
-def landlock_create_ruleset():
-    keep(syscall("landlock_create_ruleset", struct.pack("Q", 1), 8, 0))
-
-
-def landlock_version_is_no_descriptor():
-    syscall("landlock_create_ruleset", 0, 0, 1)
-
-
-def mq_open():
-    queue = b"pitviper-%d" % os.getpid()
-    fd = syscall("mq_open", queue, os.O_CREAT | os.O_RDWR, 0o600, 0)
-    ctypes.CDLL(None).syscall(ctypes.c_long(241), queue)
-    keep(fd)
-
-
-def open_tree():
-    keep(syscall("open_tree", AT_FDCWD, "/", O_CLOEXEC))
-
-
-def fsopen_and_fsmount():
-    FSCONFIG_CMD_CREATE = 6
-    filesystem = syscall("fsopen", "tmpfs", 1)
-    keep(filesystem)
-    syscall("fsconfig", filesystem, FSCONFIG_CMD_CREATE, 0, 0, 0)
-    keep(syscall("fsmount", filesystem, 1, 0))
-
-
-def fspick():
-    keep(syscall("fspick", AT_FDCWD, "/proc", 1))
 
 
 def pseudo_terminal():
@@ -429,28 +208,6 @@ def many():
     for fd in fds[::2]:
         os.close(fd)
     keep(*fds[1::2])
-
-
-def close_range():
-    syscall("close_range", 150, 250, 0)
-
-
-def close_range_with_cloexec():
-    """Marks for exec, closes nothing now."""
-    syscall("close_range", 251, 280, 4)
-
-
-def close_range_of_nothing():
-    syscall("close_range", 5000, 0xFFFFFFFF, 0)
-
-
-def close_range_that_fails():
-    fails(errno.EINVAL, syscall, "close_range", 20, 10, 0)
-    fails(errno.EINVAL, syscall, "close_range", 10, 20, 64)
-
-
-def close_range_with_an_open_end():
-    syscall("close_range", 300, 0xFFFFFFFF, 0)
 
 
 def closerange_of_os():
@@ -532,22 +289,24 @@ def after_exec():
 
 
 STEPS = [
-    openat, openat_relative_to_a_folder, open_as_file_object, o_tmpfile, o_path, openat2, creat,
-    open_by_handle_at, memory_mapped, memory_mapped_is_closed, dup, dup_by_its_own_call, f_dupfd,
-    f_dupfd_cloexec, other_fcntl, dup2_onto_a_free_number, dup2_by_its_own_call,
-    dup2_onto_an_open_number, dup2_onto_itself, dup2_that_fails_closes_nothing, dup3,
-    dup3_onto_an_open_number, dup3_onto_itself_fails, pipe2, pipe,
-    pipe_into_unreadable_memory_fails, socket_of_each_family, socketpair, accept,
-    accept_that_would_block, failed_connect, scm_rights_of_three, scm_rights_in_two_messages,
-    scm_rights_cut_short, scm_rights_behind_credentials, scm_rights_by_recvmmsg, memfd_create,
-    memfd_secret, eventfd, epoll_create1, epoll_create, timerfd_create, signalfd, inotify_init1,
-    fanotify_init, pidfd_open, pidfd_getfd, pidfd_of_clone3, io_uring_setup, userfaultfd,
-    perf_event_open, bpf_map, landlock_create_ruleset, landlock_version_is_no_descriptor, mq_open,
-    open_tree, fsopen_and_fsmount, fspick, pseudo_terminal, failing_opens, no_descriptor_left,
-    many, close_range, close_range_with_cloexec, close_range_of_nothing, close_range_that_fails,
-    close_range_with_an_open_end, closerange_of_os, opened_by_one_thread_closed_by_another,
-    threads_at_once, fork_that_closes_and_opens, subprocess_with_pipes, posix_spawn,
-    close_all_that_were_kept, inherited_and_not, exec_in_place,
+    openat, openat_relative_to_a_folder, open_as_file_object, o_tmpfile, o_path, raw.openat2,
+    raw.creat, raw.open_by_handle_at, memory_mapped, memory_mapped_is_closed, dup,
+    raw.dup_by_its_own_call, f_dupfd, f_dupfd_cloexec, other_fcntl, dup2_onto_a_free_number,
+    raw.dup2_by_its_own_call, dup2_onto_an_open_number, raw.dup2_onto_itself,
+    raw.dup2_that_fails_closes_nothing, raw.dup3, raw.dup3_onto_an_open_number,
+    raw.dup3_onto_itself_fails, pipe2, raw.pipe, raw.pipe_into_unreadable_memory_fails,
+    socket_of_each_family, socketpair, accept, accept_that_would_block, failed_connect,
+    scm_rights_of_three, scm_rights_in_two_messages, scm_rights_cut_short,
+    scm_rights_behind_credentials, raw.scm_rights_by_recvmmsg, raw.memfd_create, raw.memfd_secret,
+    raw.eventfd, epoll_create1, raw.epoll_create, raw.timerfd_create, raw.signalfd,
+    raw.inotify_init1, raw.fanotify_init, raw.pidfd_open, raw.pidfd_getfd, raw.pidfd_of_clone3,
+    raw.io_uring_setup, raw.userfaultfd, raw.perf_event_open, raw.bpf_map,
+    raw.landlock_create_ruleset, raw.landlock_version_is_no_descriptor, raw.mq_open, raw.open_tree,
+    raw.fsopen_and_fsmount, raw.fspick, pseudo_terminal, failing_opens, no_descriptor_left, many,
+    raw.close_range, raw.close_range_with_cloexec, raw.close_range_of_nothing,
+    raw.close_range_that_fails, raw.close_range_with_an_open_end, closerange_of_os,
+    opened_by_one_thread_closed_by_another, threads_at_once, fork_that_closes_and_opens,
+    subprocess_with_pipes, posix_spawn, close_all_that_were_kept, inherited_and_not, exec_in_place,
 ]
 
 # What a kernel, a container or a security policy may refuse.

@@ -259,9 +259,8 @@ mod tests {
     /// Exercise growth that meets the limit soon: told with the line that grows.
     #[test]
     fn growth_is_foretold() {
-        let mut script = Script::default();
+        let (mut script, line) = Script::of_one_line();
         script.limit = Some(1_024);
-        let line = script.line(10);
         for _ in 0..20 {
             script.found(0o140_777);
         }
@@ -284,9 +283,8 @@ mod tests {
     #[test]
     fn a_distant_limit_is_no_news() {
         for limit in [Some(1_048_576), None] {
-            let mut script = Script::default();
+            let (mut script, line) = Script::of_one_line();
             script.limit = limit;
-            let line = script.line(10);
             script.leak(line, FILE, 0.0, 60.0, 120.0);
             assert!(script.play(60).of(Kind::FdHeadroom).is_empty());
         }
@@ -295,9 +293,8 @@ mod tests {
     /// Exercise a pool that fills over 10 s and stays: nothing, even where the limit is low.
     #[test]
     fn a_filling_pool_is_no_news() {
-        let mut script = Script::default();
+        let (mut script, line) = Script::of_one_line();
         script.limit = Some(256);
-        let line = script.line(10);
         script.leak(line, SOCKET, 0.0, 10.0, 300.0);
         assert!(script.play(90).of(Kind::FdHeadroom).is_empty());
     }
@@ -305,9 +302,8 @@ mod tests {
     /// Exercise a load that rises for 40 s, its connections in use: suspected, then withdrawn.
     #[test]
     fn rising_load_is_only_suspected() {
-        let mut script = Script::default();
+        let (mut script, line) = Script::of_one_line();
         script.limit = Some(1_024);
-        let line = script.line(10);
         for n in 0..120 {
             let born = f64::from(n) / 3.0;
             let key = script.open(born, line, SOCKET);

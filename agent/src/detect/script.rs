@@ -77,6 +77,13 @@ pub(crate) fn frame(file: &str, line: u32) -> Frame {
 }
 
 impl Script {
+    /// An empty script, and the line that it will be about.
+    pub(crate) fn of_one_line() -> (Self, StackId) {
+        let mut script = Self::default();
+        let line = script.line(10);
+        (script, line)
+    }
+
     /// A stack: places as `file:line`, innermost first.
     pub(crate) fn stack(&mut self, places: &[(&str, u32)]) -> StackId {
         let id = self.stacks.len() as StackId + 1;

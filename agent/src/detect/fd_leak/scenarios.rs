@@ -35,8 +35,7 @@ fn assert_never(story: &Story, what: &str) {
 }
 
 fn steady(made_by: (u16, u16), per_minute: f64, seconds: u32) -> Story {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     script.leak(line, made_by, 0.0, f64::from(seconds), per_minute);
     script.play(seconds)
 }
@@ -66,8 +65,7 @@ mod leaks {
     /// Exercise two descriptors a call, both of one line.
     #[test]
     fn both_ends_of_a_pipe() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for second in 0..40 {
             script.open(f64::from(second) + 0.3, line, PIPE);
             script.open(f64::from(second) + 0.3, line, PIPE);
@@ -98,8 +96,7 @@ mod leaks {
     /// Exercise a leak on the error path: two of three are closed at once.
     #[test]
     fn one_in_three_leaks() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for n in 0..180 {
             let at = f64::from(n) / 3.0 + 0.1;
             let key = script.open(at, line, FILE);
@@ -142,8 +139,7 @@ mod leaks {
         let mut late = 0;
         for seed in 0..40 {
             let mut dice = Dice(seed);
-            let mut script = Script::default();
-            let line = script.line(10);
+            let (mut script, line) = Script::of_one_line();
             let mut at = dice.wait(1.0);
             while at < 90.0 {
                 script.open(at, line, SOCKET);
@@ -159,8 +155,7 @@ mod leaks {
     /// Exercise a leak in bursts, and one that is there for 20 s of every minute.
     #[test]
     fn part_time_ones() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for burst in 0..40 {
             for n in 0..5 {
                 script.open(f64::from(burst) * 10.0 + f64::from(n) * 0.01, line, FILE);
@@ -168,8 +163,7 @@ mod leaks {
         }
         assert!(confirmed_at(&script.play(400)).is_some_and(|at| at <= 120.0));
 
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for minute in 0..5 {
             let from = f64::from(minute) * 60.0;
             script.leak(line, FILE, from, from + 20.0, 60.0);
@@ -180,8 +174,7 @@ mod leaks {
     /// Exercise a leak beside a pool at the same line.
     #[test]
     fn one_beside_a_pool_in_use() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for n in 0..20 {
             let key = script.open(0.1, line, SOCKET);
             for second in 0..90 {
@@ -195,8 +188,7 @@ mod leaks {
     /// Exercise requests that take a while and leak in the end.
     #[test]
     fn ones_that_are_used_before_they_leak() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for second in 0..120 {
             let key = script.open(f64::from(second), line, SOCKET);
             for use_at in 0..8 {
@@ -209,8 +201,7 @@ mod leaks {
     /// Exercise descriptors that a heartbeat keeps writing to: confirmed when nothing else is left.
     #[test]
     fn ones_that_stay_in_use() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         let seconds = 800u32;
         for n in 0..seconds / 2 {
             let born = f64::from(n) * 2.0;
@@ -230,8 +221,7 @@ mod leaks {
     /// Exercise a leak that stops: it stays on record, dated.
     #[test]
     fn one_that_stops_is_kept() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         script.leak(line, FILE, 0.0, 30.0, 60.0);
         let story = script.play(300);
         let finding = story.of(Kind::FdLeak)[0].clone();
@@ -244,8 +234,7 @@ mod leaks {
     /// Exercise a program that leaks and closes everything when it ends: it has leaked.
     #[test]
     fn closing_all_at_the_end_refutes_nothing() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         let keys: Vec<_> = (0..60).map(|n| script.open(f64::from(n), line, FILE)).collect();
         for key in keys {
             script.close(60.5, key);
@@ -258,8 +247,7 @@ mod leaks {
     #[test]
     fn other_paces() {
         for step in [0.5, 2.0, 3.0] {
-            let mut script = Script::default();
-            let line = script.line(10);
+            let (mut script, line) = Script::of_one_line();
             script.leak(line, FILE, 0.0, 40.0, 60.0);
             let at = confirmed_at(&script.play_with(40, step)).expect("leak");
             assert!(at <= 21.0, "a look every {step} s: {at}");
@@ -284,8 +272,7 @@ mod doubt {
     #[test]
     fn lost_events_hold_a_verdict_back() {
         for kind in ["opened", "closed", "stack", "code"] {
-            let mut script = Script::default();
-            let line = script.line(10);
+            let (mut script, line) = Script::of_one_line();
             script.leak(line, FILE, 0.0, 60.0, 60.0);
             script.lose(12.0, kind, 3);
             let story = script.play(60);
@@ -298,8 +285,7 @@ mod doubt {
     /// Exercise losses that never end: never confirmed, and it says why.
     #[test]
     fn losing_all_the_time_never_confirms() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         script.leak(line, FILE, 0.0, 60.0, 60.0);
         for second in 0..60 {
             script.lose(f64::from(second), "closed", 1);
@@ -314,8 +300,7 @@ mod doubt {
     /// Exercise a loss that no leak can come from.
     #[test]
     fn other_losses_do_not_matter() {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         script.leak(line, FILE, 0.0, 30.0, 60.0);
         script.lose(10.0, "descriptor", 1_000);
         assert!(confirmed_at(&script.play(30)).is_some_and(|at| at <= 18.0));
@@ -324,9 +309,8 @@ mod doubt {
     /// Exercise io_uring, whose closes nobody sees.
     #[test]
     fn io_uring_is_a_doubt() {
-        let mut script = Script::default();
+        let (mut script, line) = Script::of_one_line();
         script.io_uring = true;
-        let line = script.line(10);
         script.leak(line, FILE, 0.0, 60.0, 60.0);
         let story = script.play(60);
         assert_never(&story, "io_uring");
@@ -344,9 +328,8 @@ mod doubt {
             (Some(1_048_576), 60.0, Severity::Medium),
             (None, 600.0, Severity::High),
         ] {
-            let mut script = Script::default();
+            let (mut script, line) = Script::of_one_line();
             script.limit = limit;
-            let line = script.line(10);
             script.leak(line, FILE, 0.0, 120.0, per_minute);
             let story = script.play(120);
             let finding = story.of(Kind::FdLeak)[0].clone();
@@ -381,8 +364,7 @@ proptest! {
         shape in 0.4f64..2.5,
         from in 0.0f64..30.0,
     ) {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         for n in 0..size {
             let share = f64::from(n) / f64::from(size);
             script.open(from + fill * share.powf(shape), line, SOCKET);
@@ -395,8 +377,7 @@ proptest! {
     /// Exercise steady leaks of 60 to 6,000 a minute from any moment on.
     #[test]
     fn steady_leaks_are_always_confirmed(per_minute in 60.0f64..6_000.0, from in 0.0f64..40.0) {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         script.leak(line, FILE, from, from + 25.0, per_minute);
         let story = script.play(70);
         let at = confirmed_at(&story);

@@ -198,15 +198,15 @@ fn flows(registry: &mut Registry, ledger: &Ledger) {
     received.counter(registry, "events_received", "Events that reached the agent");
     dropped.counter(registry, "events_dropped", "Events that did not reach the agent");
     let outcomes = ledger.outcomes();
-    let mut walks = Series::default();
-    for (outcome, count) in [
-        ("complete", outcomes.complete),
-        ("truncated", outcomes.truncated),
-        ("unreadable", outcomes.unreadable),
-        ("no_thread_state", outcomes.no_thread_state),
-    ] {
-        walks.add(vec![("outcome", outcome.to_owned())], count as f64);
-    }
+    let walks = Series::counts(
+        "outcome",
+        [
+            ("complete", outcomes.complete),
+            ("truncated", outcomes.truncated),
+            ("unreadable", outcomes.unreadable),
+            ("no_thread_state", outcomes.no_thread_state),
+        ],
+    );
     walks.counter(registry, "stack_walks", "Walks of Python stacks by their outcome");
 }
 
@@ -223,17 +223,17 @@ fn agent(
     let help = "Pairs of a line and a kind of descriptor in the ledger";
     accounts.gauge(registry, "accounts", help);
     let overflow = ledger.overflow();
-    let mut over = Series::default();
-    for (bound, count) in [
-        ("processes", overflow.processes),
-        ("accounts", overflow.accounts),
-        ("stacks", overflow.stacks),
-        ("unclosed", overflow.unclosed),
-        ("stale_snapshots", overflow.stale_snapshots),
-        ("findings", board.left_out()),
-    ] {
-        over.add(vec![("bound", bound.to_owned())], count as f64);
-    }
+    let over = Series::counts(
+        "bound",
+        [
+            ("processes", overflow.processes),
+            ("accounts", overflow.accounts),
+            ("stacks", overflow.stacks),
+            ("unclosed", overflow.unclosed),
+            ("stale_snapshots", overflow.stale_snapshots),
+            ("findings", board.left_out()),
+        ],
+    );
     over.counter(registry, "overflow", "Records beyond a bound of the agent");
     let looked = Series::one(clock.unix_seconds(ledger.time_ns()));
     let help = "Unix time of the newest look at the probes";
@@ -241,21 +241,13 @@ fn agent(
 }
 
 fn own_cost(registry: &mut Registry, health: &Health) {
-    if let Some(seconds) = health.cpu_seconds {
-        Series::one(seconds).counter_in(
-            registry,
-            "agent_cpu",
-            "CPU time of the agent",
-            Unit::Seconds,
-        );
-    }
-    if let Some(seconds) = health.bpf_run_seconds {
-        Series::one(seconds).counter_in(
-            registry,
-            "bpf_run",
-            "Time that the probes have run",
-            Unit::Seconds,
-        );
+    for (name, help, seconds) in [
+        ("agent_cpu", "CPU time of the agent", health.cpu_seconds),
+        ("bpf_run", "Time that the probes have run", health.bpf_run_seconds),
+    ] {
+        if let Some(seconds) = seconds {
+            Series::one(seconds).counter_in(registry, name, help, Unit::Seconds);
+        }
     }
     if let Some(bytes) = health.resident_bytes {
         let help = "Memory that the agent holds";

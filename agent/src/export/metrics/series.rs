@@ -21,6 +21,15 @@ impl Series {
         Self(BTreeMap::from([(Labels::new(), value)]))
     }
 
+    /// A series for each value of one label.
+    pub(super) fn counts<const N: usize>(
+        label: &'static str,
+        counts: [(&'static str, u64); N],
+    ) -> Self {
+        let series = counts.map(|(value, count)| (vec![(label, value.to_owned())], count as f64));
+        Self(BTreeMap::from(series))
+    }
+
     pub(super) fn add(&mut self, labels: Labels, value: f64) {
         *self.0.entry(labels).or_default() += value;
     }

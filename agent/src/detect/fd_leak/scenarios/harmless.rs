@@ -5,8 +5,7 @@ use super::*;
 /// Exercise the pool that fills over 10 s and is never touched again: not even suspected.
 #[test]
 fn a_pool_that_fills_and_stays() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     script.leak(line, SOCKET, 0.0, 10.0, 300.0);
     let story = script.play(120);
     assert_never(&story, "pool");
@@ -16,8 +15,7 @@ fn a_pool_that_fills_and_stays() {
 /// Exercise a pool that takes its time, while its connections are used in turn.
 #[test]
 fn a_slow_pool_in_use() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     let mut dice = Dice(7);
     let mut pool = Vec::new();
     for n in 0..50 {
@@ -41,8 +39,7 @@ fn a_slow_pool_in_use() {
 #[test]
 fn caches_that_evict() {
     for (fill, capacity) in [(5.0, 50), (11.0, 64)] {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         let gap = fill / f64::from(capacity);
         let mut cached = std::collections::VecDeque::new();
         let mut at = 0.0;
@@ -64,8 +61,7 @@ fn caches_that_evict() {
 fn a_slow_cache_in_use() {
     for seed in 0..10 {
         let mut dice = Dice(seed);
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         let mut cached: Vec<(usize, u32)> = Vec::new();
         let mut at = 0.0;
         while at < 240.0 {
@@ -93,8 +89,7 @@ fn a_slow_cache_in_use() {
 #[test]
 fn log_files_at_start() {
     for over in [0.5, 10.0] {
-        let mut script = Script::default();
-        let line = script.line(10);
+        let (mut script, line) = Script::of_one_line();
         script.leak(line, FILE, 1.0, 1.0 + over, 200.0 * 60.0 / over);
         let story = script.play(90);
         assert_never(&story, "log files");
@@ -111,8 +106,7 @@ fn server(
     seconds: u32,
 ) -> Story {
     let mut dice = Dice(seed);
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     let mut at = 0.0;
     while at < f64::from(seconds) {
         let key = script.open(at, line, ACCEPTED);
@@ -154,8 +148,7 @@ fn load_that_rises() {
 /// Exercise an attach in the middle of a steady load: the new replace those that were there.
 #[test]
 fn an_attach_to_a_server_at_work() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     // 120 idle connections, each of which ends and is replaced within two minutes.
     for n in 0..120 {
         let old = script.found(0o140_777);
@@ -172,8 +165,7 @@ fn an_attach_to_a_server_at_work() {
 /// Exercise bursts of work that end.
 #[test]
 fn bursts() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     for burst in 0..8 {
         for n in 0..100 {
             let at = f64::from(burst) * 20.0 + f64::from(n) * 0.05;
@@ -187,8 +179,7 @@ fn bursts() {
 /// Exercise a program that opens and closes at once, thousands of times.
 #[test]
 fn open_and_close() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     for n in 0..6_000 {
         let at = f64::from(n) * 0.01;
         let key = script.open(at, line, FILE);
@@ -209,8 +200,7 @@ fn idle() {
 /// again every time.
 #[test]
 fn what_a_sweep_closes_is_taken_back() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     for n in 0..600 {
         let at = f64::from(n) * 0.5;
         let key = script.open(at, line, FILE);
@@ -228,8 +218,7 @@ fn what_a_sweep_closes_is_taken_back() {
 /// come: told, and taken back.
 #[test]
 fn a_slow_ramp_of_idle_connections_is_taken_back() {
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     for client in 0..40 {
         let born = f64::from(client) * 1.5;
         let key = script.open(born, line, ACCEPTED);
@@ -255,8 +244,7 @@ fn random_server(seed: u64) -> Story {
     let life = pick(&mut dice, &[2.0, 5.0, 10.0, 30.0, 60.0, 120.0]);
     let think = pick(&mut dice, &[0.2, 1.0, 3.0, 10.0]);
     let before = pick(&mut dice, &[0.0, 0.0, 20.0, 50.0, 100.0]);
-    let mut script = Script::default();
-    let line = script.line(10);
+    let (mut script, line) = Script::of_one_line();
     let end = 120.0;
     for client in 0..clients {
         let mut at = ramp * f64::from(client) / f64::from(clients) - before;
