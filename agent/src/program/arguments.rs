@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::family::Family;
 use crate::source::ebpf;
 
 /// Names the Python line that leaks descriptors, in a running process.
@@ -33,7 +34,7 @@ pub struct Arguments {
 pub(super) enum Command {
     /// Watch a process and report findings.
     Attach(AttachOptions),
-    /// Print each descriptor call with its Python line.
+    /// Print each call with its Python line: those that make and end descriptors, and others.
     Trace(TraceOptions),
     /// Record a flame graph.
     Record(RecordOptions),
@@ -123,11 +124,24 @@ pub(super) struct AttachOptions {
 #[command(after_help = "Examples:\n  \
     pitviper trace 4711\n  \
     pitviper trace 4711 --stack --duration 10s\n  \
+    pitviper trace 4711 --what all --slow 50        what takes 50 ms and more\n  \
     pitviper trace 4711 --json | jq .site")]
 pub(super) struct TraceOptions {
     /// The process to trace
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: u32,
+    /// Which calls to show, joined by commas
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "descriptors",
+        value_name = "FAMILY"
+    )]
+    pub(super) what: Vec<Family>,
+    /// Show only what took at least so many milliseconds; a process, how long it lived
+    #[arg(long, value_name = "MS", value_parser = parse_ms)]
+    pub(super) slow: Option<Duration>,
     /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) duration: Option<Duration>,
@@ -228,6 +242,14 @@ const PIDS: i64 = i32::MAX as i64;
 
 /// The longest duration that is taken: a year.
 const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+
+fn parse_ms(text: &str) -> Result<Duration, String> {
+    let ms = text.parse::<f64>().map_err(|_| format!("`{text}` is no number of milliseconds"))?;
+    if !(0.0..=LONGEST_SECONDS * 1e3).contains(&ms) {
+        return Err("milliseconds are 0 and more, and at most a year".into());
+    }
+    Ok(Duration::from_secs_f64(ms / 1e3))
+}
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.char_indices().find(|(_, c)| c.is_ascii_alphabetic()) {
