@@ -11,6 +11,28 @@
 #define WAIT_STATUS 0xffff
 #define ARGV_BYTES  1024
 
+/* In a trace of more than descriptors each of its changes travels. */
+static __always_inline void tell_child(const struct child *child, __u32 tgid, __u32 change,
+                                       __u64 now) {
+    struct event_child event = {};
+
+    if (!trace_others)
+        return;
+    event.header.type = EVENT_CHILD;
+    event.header.process = child->process;
+    event.header.time_ns = now;
+    event.stack = child->stack;
+    event.command = child->command;
+    event.born_ns = child->born_ns;
+    event.tgid = tgid;
+    event.parent = child->parent;
+    event.change = change;
+    event.status = child->status;
+    count(PROCESS_EMITTED);
+    if (send(&event, sizeof(event)))
+        count(PROCESS_RING_FULL);
+}
+
 /* A child, or a child's child. The walk is of the running thread: the one that forks. */
 static __always_inline void child_born(struct target *target, __u32 parent, __u32 tgid) {
     struct child *maker = bpf_map_lookup_elem(&children, &parent), child = {};
@@ -37,6 +59,7 @@ static __always_inline void child_born(struct target *target, __u32 parent, __u3
     (void)sum;
     if (bpf_map_update_elem(&children, &tgid, &child, BPF_ANY))
         count(CHILD_FULL);
+    tell_child(&child, tgid, CHILD_BORN, child.born_ns);
 }
 
 static __always_inline void thread_born(struct target *target, struct task_struct *task) {
@@ -67,7 +90,7 @@ static __always_inline void thread_ended(struct task_struct *task, __u32 process
 static __always_inline void child_executed(struct task_struct *task, __u32 tgid) {
     struct child *child = bpf_map_lookup_elem(&children, &tgid);
     struct scratch *s = scratch_of(SCRATCH_SYSCALL);
-    __u64 from, size;
+    __u64 from, size, now;
 
     if (!child || !s)
         return;
@@ -80,8 +103,9 @@ static __always_inline void child_executed(struct task_struct *task, __u32 tgid)
     if (size > ARGV_BYTES || bpf_probe_read_user(s->object.data, size, (void *)from))
         size = 0;
     child->command = bytes_object(s, child->process, OBJECT_COMMAND, size);
-    act_sum(child->process, child->stack, ACT_EXEC, child->command, child->depth != 0,
-            bpf_ktime_get_ns());
+    now = bpf_ktime_get_ns();
+    act_sum(child->process, child->stack, ACT_EXEC, child->command, child->depth != 0, now);
+    tell_child(child, tgid, CHILD_EXECUTED, now);
 }
 
 /* The last thread of a process is gone; it stays until it is reaped. */
@@ -95,6 +119,7 @@ static __always_inline void child_ended(struct task_struct *task, __u32 tgid) {
     child->cpu_ns =
         BPF_CORE_READ(task, signal, sum_sched_runtime) + BPF_CORE_READ(task, se.sum_exec_runtime);
     child->status = BPF_CORE_READ(task, group_leader, exit_code) & WAIT_STATUS;
+    tell_child(child, tgid, CHILD_ENDED, child->ended_ns);
     sum = act_sum(child->process, child->stack, ACT_CHILD, child->command, child->depth != 0,
                   child->ended_ns);
     if (!sum)

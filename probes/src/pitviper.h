@@ -407,6 +407,7 @@ enum event_type {
     EVENT_DESCRIPTOR,
     EVENT_PROCESS,
     EVENT_OBJECT,
+    EVENT_CHILD,
 };
 
 struct event_header {
@@ -497,6 +498,24 @@ struct event_process {
     __u32 change;
     __u32 parent;
     __u32 pad;
+};
+
+enum child_change {
+    CHILD_BORN = 0,
+    CHILD_EXECUTED,
+    CHILD_ENDED,
+};
+
+/* A child, in a trace of more than descriptors. */
+struct event_child {
+    struct event_header header; /* of the traced process that made it */
+    __u64 stack;
+    __u64 command;
+    __u64 born_ns;
+    __u32 tgid;
+    __u32 parent;
+    __u32 change;
+    __u32 status;
 };
 
 #define OBJECT_MAX 4096

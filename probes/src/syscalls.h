@@ -250,8 +250,10 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
         waited(&c, regs, object, waited_out(wait, result));
     if (trace_others && !c.s->told) {
+        struct file *file = has_descriptor(wait) ? file_of(c.task, call_argument(regs, 0)) : 0;
+
         walk_once(&c);
-        trace_change(&c, -1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, 0);
+        trace_change(&c, -1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, file ? mode_of(file) : 0);
     }
     return 0;
 }

@@ -55,10 +55,11 @@ impl Gathered {
                     DescriptorChange::Opened => 0,
                     DescriptorChange::Closed => 1,
                     DescriptorChange::Failed => 2,
+                    DescriptorChange::None => return Ok(()),
                 };
                 self.calls.push((call.tid, call.call, change, call.fd, stack));
             }
-            Event::Process(_) => {}
+            Event::Object(_) | Event::Process(_) | Event::Child(_) => {}
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod audit;
 mod bench;
 mod cargo;
 mod demo;
@@ -27,6 +28,8 @@ enum Task {
     Demo(demo::Options),
     /// Run the unit tests and the end-to-end tests against real interpreters
     Test(test::Options),
+    /// Run the audited systems and compare pitviper's findings with the audits
+    Audit(audit::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
     /// Measure what being watched costs
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Audit(options) => audit::run(&options),
         Task::Lint(options) => lint::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     };

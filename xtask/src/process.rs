@@ -132,6 +132,26 @@ impl Lines {
         Self { lines, seen: Vec::new() }
     }
 
+    /// The next line; `None` once the stream has ended. Ends with an error when the time is up or
+    /// the user interrupts.
+    pub(crate) fn next(&mut self, until: Instant) -> Result<Option<String>> {
+        loop {
+            interrupt::check()?;
+            match self.lines.recv_timeout(TICK) {
+                Ok(line) => return Ok(Some(line)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                Err(RecvTimeoutError::Timeout) => bail!("the time is up"),
+            }
+        }
+    }
+
+    /// The lines that have come, those passed over included.
+    pub(crate) fn rest(&mut self) -> Vec<String> {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.clone()
+    }
+
     /// The next line that begins with `prefix`. Ends with an error when the stream ends, the
     /// time is up or the user interrupts, and then shows the lines that did come.
     pub(crate) fn wait_for(&mut self, prefix: &str, limit: Duration) -> Result<String> {

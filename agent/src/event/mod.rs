@@ -1,7 +1,7 @@
 //! What a source tells, decoded and owned: the closed set of things that travel by event.
 //!
 //! Only rare things travel (a code object or a stack never seen before, a fork, an exec, an exit)
-//! and, for `pitviper trace`, each descriptor call. Everything else is aggregated where it happens
+//! and, for `pitviper trace`, each call and each change of a child. Everything else is aggregated where it happens
 //! and read as a [`crate::source::Snapshot`].
 
 mod code;
@@ -13,7 +13,7 @@ mod stack;
 pub use code::{CodeId, CodeRecord, RawBytes, RawString};
 pub use descriptor::{DescriptorCall, DescriptorChange, StackStatus};
 pub use object::{Object, ObjectId, ObjectRecord};
-pub use process::{ProcessEvent, ProcessEventKind, ProcessId};
+pub use process::{ChildChange, ChildEvent, ProcessEvent, ProcessEventKind, ProcessId};
 pub use stack::{RawFrame, StackId, StackRecord};
 
 /// One event, in the order in which the source handed it over.
@@ -29,4 +29,6 @@ pub enum Event {
     Object(ObjectRecord),
     /// A traced process forked, executed another program or ended.
     Process(ProcessEvent),
+    /// A process that a traced one made changed (`pitviper trace` only).
+    Child(ChildEvent),
 }

@@ -15,6 +15,10 @@ const STACKS: usize = 4_000;
 /// nothing to look at.
 const LEAST_WIDTH: f64 = 0.02;
 
+/// What one stack may weigh: a petabyte, 35 years of microseconds. Widths are floats, not exact
+/// beyond 2^53, and the sum over all stacks must not overflow.
+const HEAVIEST: u64 = 1 << 50;
+
 /// What a flame graph says above its frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Titles {
@@ -63,7 +67,8 @@ pub fn svg(lines: &[String], titles: &Titles) -> Result<Vec<u8>, FlameGraphError
 fn bounded(lines: &[String]) -> Vec<String> {
     let mut weighed: Vec<(&str, u64)> = lines.iter().filter_map(|line| weigh(line)).collect();
     weighed.sort_unstable_by_key(|(stack, weight)| (Reverse(*weight), *stack));
-    let rest: u64 = weighed.iter().skip(STACKS).fold(0, |sum, (_, n)| sum.saturating_add(*n));
+    let rest = weighed.iter().skip(STACKS).fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
+    let rest = rest.min(HEAVIEST);
     weighed.truncate(STACKS);
     let mut kept: Vec<String> =
         weighed.into_iter().map(|(stack, weight)| format!("{stack} {weight}")).collect();
@@ -75,9 +80,8 @@ fn bounded(lines: &[String]) -> Vec<String> {
 
 fn weigh(line: &str) -> Option<(&str, u64)> {
     let (stack, weight) = line.rsplit_once(' ')?;
-    let weight = weight.parse().ok().filter(|weight| *weight > 0)?;
-    // Widths are floats: beyond 2^53 they are not exact, and sums overflow.
-    Some((stack, std::cmp::min(weight, 1 << 40)))
+    let weight: u64 = weight.parse().ok().filter(|weight| *weight > 0)?;
+    Some((stack, weight.min(HEAVIEST)))
 }
 
 #[cfg(test)]

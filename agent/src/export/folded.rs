@@ -28,7 +28,12 @@ pub fn lines<'a>(stacks: impl IntoIterator<Item = (Option<&'a Stack>, u64)>) -> 
 
 /// The same as one text with a line feed after each line.
 pub fn text<'a>(stacks: impl IntoIterator<Item = (Option<&'a Stack>, u64)>) -> String {
-    lines(stacks).into_iter().map(|line| line + "\n").collect()
+    text_of(&lines(stacks))
+}
+
+/// Lines as one text.
+pub fn text_of(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn fold(stack: Option<&Stack>) -> String {

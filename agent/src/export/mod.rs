@@ -5,6 +5,7 @@ pub mod activity;
 mod escape;
 pub mod flamegraph;
 pub mod folded;
+pub mod graph;
 pub mod json;
 pub mod metrics;
 pub mod output;

@@ -3,7 +3,7 @@
 //! A [`Conduct`] is one sort of act of one line: all reads at `cache.py:40`, say, by file. The sums
 //! are those since the attach; [`Conduct::window`] tells what came within the last seconds.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Object, ObjectId, ProcessId, StackId};
@@ -146,6 +146,17 @@ pub(super) struct ConductBook {
     left_out: u64,
 }
 
+impl ConductBook {
+    /// Replaces the acts of processes that the source still knows; what others did stays, as far as
+    /// there is room.
+    fn take_in(&mut self, acts: &[ActCounters], room: usize) {
+        let known: BTreeSet<ProcessId> = acts.iter().map(|act| act.process).collect();
+        self.acts.retain(|past| !known.contains(&past.process));
+        self.acts.truncate(room);
+        self.acts.extend_from_slice(acts);
+    }
+}
+
 impl Ledger {
     /// Takes in what was done, after [`Ledger::observe`] of the same snapshot.
     pub fn observe_acts(
@@ -157,7 +168,7 @@ impl Ledger {
         let mut book = std::mem::take(&mut self.conducts);
         book.children.clone_from(&snapshot.children);
         book.waits.clone_from(&snapshot.waits);
-        book.acts.clone_from(&snapshot.acts);
+        book.take_in(&snapshot.acts, self.limits.stacks);
         for conduct in &mut book.conducts {
             conduct.total = Deed::default();
             conduct.objects.clear();
@@ -272,7 +283,8 @@ impl Ledger {
         &self.conducts.waits
     }
 
-    /// Acts as the newest snapshot has them, by stack: for flame graphs.
+    /// Acts as the newest snapshot has them, by stack, and before them those of processes that it
+    /// has no more: for flame graphs.
     pub fn acts(&self) -> &[ActCounters] {
         &self.conducts.acts
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::family::Family;
 use crate::source::ebpf;
 
 /// Names the Python line that leaks descriptors, in a running process.
@@ -33,7 +34,7 @@ pub struct Arguments {
 pub(super) enum Command {
     /// Watch a process and report findings.
     Attach(AttachOptions),
-    /// Print each descriptor call with its Python line.
+    /// Print each call with its Python line: those that make and end descriptors, and others.
     Trace(TraceOptions),
     /// Record a flame graph.
     Record(RecordOptions),
@@ -99,7 +100,8 @@ pub(super) struct AttachOptions {
     #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true,
           default_missing_value = "document")]
     pub(super) json: Option<JsonMode>,
-    /// Write flame graphs into this directory at the end
+    /// Write flame graphs into this directory at the end, one of each sort that has something to
+    /// show (all but off-cpu, which `record` has)
     #[arg(long, value_name = "DIR")]
     pub(super) svg: Option<PathBuf>,
     /// Watch children too
@@ -122,11 +124,24 @@ pub(super) struct AttachOptions {
 #[command(after_help = "Examples:\n  \
     pitviper trace 4711\n  \
     pitviper trace 4711 --stack --duration 10s\n  \
+    pitviper trace 4711 --what all --slow 50        what takes 50 ms and more\n  \
     pitviper trace 4711 --json | jq .site")]
 pub(super) struct TraceOptions {
     /// The process to trace
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
     pub(super) pid: u32,
+    /// Which calls to show, joined by commas
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "descriptors",
+        value_name = "FAMILY"
+    )]
+    pub(super) what: Vec<Family>,
+    /// Show only what took at least so many milliseconds; a process, how long it lived
+    #[arg(long, value_name = "MS", value_parser = parse_ms)]
+    pub(super) slow: Option<Duration>,
     /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) duration: Option<Duration>,
@@ -149,23 +164,44 @@ pub(super) struct TraceOptions {
 /// What a flame graph is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum What {
-    /// Descriptors.
+    /// Descriptors: files, sockets, pipes and the like
     Descriptors,
+    /// Processes started, those that these start in their turn included
+    Spawns,
+    /// Connections begun, failed ones included
+    Connections,
+    /// Time in calls of 10 ms and more, and in waits that ran out: sleeps and locks too, event loops
+    /// that wait for events only with --idle-loops. A call that outlasts the recording is left out
+    Blocking,
+    /// Time off the CPU: what blocking has, idle event loops, and what the scheduler sees outside of
+    /// calls (a page that has to be read)
+    OffCpu,
+    /// Samples on the CPU, 99 a second on each processor
+    OnCpu,
+    /// Bytes of address space mapped and not unmapped since; with --weight opened all that was mapped
+    Mapped,
+    /// Bytes read from regular files
+    Read,
+    /// Bytes written to regular files
+    Written,
 }
 
-/// Which descriptors weigh.
+/// What weighs, where things come and go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Weight {
-    /// Each that was made while recording.
+    /// All that came while recording.
     Opened,
-    /// Those of them that are still open at the end.
+    /// Of that, what is still there at the end.
     Alive,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(after_help = "The frames are Python's. What native code does (a C extension's own \
+    functions) is booked on the Python line that called it; native frames are not shown.\n\n\
+    Examples:\n  \
     pitviper record 4711 -o opened.svg --duration 30s\n  \
     pitviper record 4711 -o leaked.svg --weight alive\n  \
+    pitviper record 4711 --what off-cpu -o waits.svg --duration 30s\n  \
     pitviper record 4711 -o stacks.folded           for other flame graph tools")]
 pub(super) struct RecordOptions {
     /// The process to record
@@ -174,9 +210,12 @@ pub(super) struct RecordOptions {
     /// What the graph is of
     #[arg(long, value_enum, default_value_t = What::Descriptors)]
     pub(super) what: What,
-    /// Which descriptors weigh
-    #[arg(long, value_enum, default_value_t = Weight::Opened)]
-    pub(super) weight: Weight,
+    /// What weighs [default: opened for descriptors, alive for mapped]
+    #[arg(long, value_enum)]
+    pub(super) weight: Option<Weight>,
+    /// Of blocking: count event loops that wait for events too
+    #[arg(long)]
+    pub(super) idle_loops: bool,
     /// The file: .svg, or .folded / .txt for folded stacks
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
@@ -203,6 +242,14 @@ const PIDS: i64 = i32::MAX as i64;
 
 /// The longest duration that is taken: a year.
 const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+
+fn parse_ms(text: &str) -> Result<Duration, String> {
+    let ms = text.parse::<f64>().map_err(|_| format!("`{text}` is no number of milliseconds"))?;
+    if !(0.0..=LONGEST_SECONDS * 1e3).contains(&ms) {
+        return Err("milliseconds are 0 and more, and at most a year".into());
+    }
+    Ok(Duration::from_secs_f64(ms / 1e3))
+}
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.char_indices().find(|(_, c)| c.is_ascii_alphabetic()) {

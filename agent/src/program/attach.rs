@@ -1,21 +1,36 @@
 //! `pitviper attach`: findings as they come, and a summary.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::arguments::{AttachOptions, JsonMode, Weight};
+use super::arguments::{AttachOptions, JsonMode};
 use super::error::{Exit, ProgramError};
 use super::progress::Progress;
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{graph, metrics, runtime};
 use crate::detect::{Change, Confidence, News};
+use crate::export::graph::Graph;
 use crate::export::terminal::Style;
 use crate::export::{Report, json, output, terminal};
 
-/// Graphs that `--svg` writes.
-const GRAPHS: [(&str, Weight); 2] =
-    [("descriptors-opened.svg", Weight::Opened), ("descriptors-alive.svg", Weight::Alive)];
+/// Graphs that `--svg` writes. Not off-cpu: it would have every switch of the host's scheduler looked
+/// at.
+const GRAPHS: [Graph; 9] = [
+    Graph::Opened,
+    Graph::Alive,
+    Graph::Spawns,
+    Graph::Connections,
+    Graph::Blocking { loops: false },
+    Graph::OnCpu,
+    Graph::MappedAlive,
+    Graph::Read,
+    Graph::Written,
+];
+
+fn picture(directory: &Path, graph: Graph) -> PathBuf {
+    directory.join(format!("{}.svg", graph.file_stem()))
+}
 
 /// A reader that went away is no reason to end the watch: metrics and graphs go on.
 fn print(text: &str) {
@@ -28,8 +43,9 @@ fn check_outputs(options: &AttachOptions) -> Result<(), ProgramError> {
     let bad = |cause: String| ProgramError::BadOutput(cause);
     std::fs::create_dir_all(directory)
         .map_err(|cause| bad(format!("failed to create {}: {cause}", directory.display())))?;
-    for (name, _) in GRAPHS {
-        output::check_writable(&directory.join(name)).map_err(|error| bad(error.to_string()))?;
+    for graph in GRAPHS {
+        output::check_writable(&picture(directory, graph))
+            .map_err(|error| bad(error.to_string()))?;
     }
     Ok(())
 }
@@ -50,10 +66,20 @@ fn tell(news: &[News], watch: &Watch, options: &AttachOptions, style: Style) {
 }
 
 fn write_graphs(watch: &Watch, directory: &Path) -> Result<(), ProgramError> {
-    for (name, weight) in GRAPHS {
-        let path = directory.join(name);
-        graph::write(&path, &graph::svg(watch, weight)?)?;
+    let mut empty = Vec::new();
+    for graph in GRAPHS {
+        let path = picture(directory, graph);
+        let lines = graph::lines(watch, graph);
+        // An earlier run's picture would pass for this one's.
+        if lines.is_empty() && !path.exists() {
+            empty.push(graph.nothing());
+            continue;
+        }
+        graph::write(&path, &graph::svg(watch, graph, &lines)?)?;
         eprintln!("pitviper: wrote {}", path.display());
+    }
+    if !empty.is_empty() {
+        eprintln!("pitviper: no picture where there is nothing to see: {}", empty.join(", "));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod clock;
 mod doctor;
 mod errno;
 mod error;
+mod family;
 mod graph;
 mod lock;
 mod metrics;

@@ -8,7 +8,9 @@ use super::names::Names;
 use super::objects::Objects;
 use super::target::{self, Facts};
 use super::{ProgramError, stop::Stop};
-use crate::event::{CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId};
+use crate::event::{
+    ChildEvent, CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId,
+};
 use crate::python::{
     self, AnalyseError, CodeTable, Interpreter, ProcessMemory, complete_from_memory,
 };
@@ -71,6 +73,8 @@ pub(super) struct Session {
 pub(super) enum News<'a> {
     /// A descriptor call (trace only).
     Call(&'a DescriptorCall),
+    /// A process that a traced one made changed (trace only).
+    Child(&'a ChildEvent),
     /// A process came.
     Started(ProcessId),
     /// A process runs another program.
@@ -189,6 +193,7 @@ impl Session {
                 }
                 Event::Object(record) => self.objects.insert(record),
                 Event::Descriptor(call) => news(self, News::Call(&call)),
+                Event::Child(event) => news(self, News::Child(&event)),
                 Event::Process(event) => self.live(event, news)?,
             }
         }

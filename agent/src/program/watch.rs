@@ -125,7 +125,7 @@ impl Watch {
                 lives.push(Change::Started(process));
             }
             Life::Ended(process) => lives.push(Change::Ended(process)),
-            Life::Call(_) => {}
+            Life::Call(_) | Life::Child(_) => {}
         })?;
         let mut ended = Vec::new();
         for life in std::mem::take(&mut self.lives) {

@@ -8,16 +8,16 @@ use crate::interpreters::Interpreter;
 
 /// The machine and the interpreter of a measurement.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Environment {
-    pub(super) kernel: String,
-    pub(super) processor: String,
-    pub(super) processors: usize,
+pub(crate) struct Environment {
+    pub(crate) kernel: String,
+    pub(crate) processor: String,
+    pub(crate) processors: usize,
     /// Absent where the measured program is not Python.
-    pub(super) python: Option<String>,
+    pub(crate) python: Option<String>,
 }
 
 impl Environment {
-    pub(super) fn of(python: Option<&Interpreter>) -> Self {
+    pub(crate) fn of(python: Option<&Interpreter>) -> Self {
         let processors = std::thread::available_parallelism();
         Self {
             kernel: read("/proc/sys/kernel/osrelease"),
@@ -28,7 +28,7 @@ impl Environment {
     }
 
     /// One line.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let python = self.python.as_ref().map(|version| format!(", Python {version}"));
         format!(
             "Linux {}, {} ({} processors){}",

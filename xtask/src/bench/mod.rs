@@ -15,7 +15,7 @@ use crate::interrupt;
 use crate::setup::{self, Set};
 
 mod compute;
-mod environment;
+pub(crate) mod environment;
 mod observer;
 mod open_close;
 mod program_time;

@@ -61,6 +61,28 @@ pub(crate) fn ensure(sets: &[Set]) -> Result<()> {
     Ok(())
 }
 
+/// Installs Debian packages by name, those that are not there. `why` completes "needed to …".
+pub(crate) fn ensure_packages(packages: &[&str], why: &str) -> Result<()> {
+    let mut missing: Vec<&str> = packages.to_vec();
+    missing.retain(|package| process::find_program(package).is_none() && !is_installed(package));
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("Missing: {}, needed to {why}.", missing.join(", "));
+    if process::find_program("apt-get").is_none() {
+        bail!("this machine has no apt-get; install {}, then run this again", missing.join(" "));
+    }
+    install(&missing)
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    let status = process::output(query.args(["-W", "-f", "${db:Status-Status}", package]));
+    status.is_ok_and(|status| status == "installed")
+}
+
 fn say(missing: &[&needs::Need]) {
     for need in missing {
         eprintln!(

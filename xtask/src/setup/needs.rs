@@ -23,6 +23,8 @@ pub(crate) enum Set {
     Roots,
     /// The lints
     Lint,
+    /// The runs of the audited systems
+    Audit,
     /// The benchmarks
     Bench,
 }
@@ -74,7 +76,7 @@ const NEEDS: &[Need] = &[
         Probe::Program("python3"),
         "python3",
         "have Python programs to watch",
-        &[Set::Demo, Set::Test, Set::Bench],
+        &[Set::Demo, Set::Test, Set::Audit, Set::Bench],
     ),
     need(Probe::Program("debootstrap"), "debootstrap", "fetch other Pythons", &[Set::Roots]),
     need(
@@ -97,7 +99,7 @@ const NEEDS: &[Need] = &[
         Probe::Module("ensurepip"),
         "python3-venv",
         "make virtual environments",
-        &[Set::Test, Set::Bench],
+        &[Set::Test, Set::Audit, Set::Bench],
     ),
 ];
 

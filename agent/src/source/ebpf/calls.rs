@@ -224,7 +224,7 @@ pub(super) fn positioned() -> [u8; 512] {
 }
 
 /// How a syscall waits.
-pub(super) fn wait_of(call: u16) -> WaitClass {
+pub fn wait_of(call: u16) -> WaitClass {
     let class = name(call).map_or(Wait::WAIT_NONE, wait_class);
     // fcntl is timed for its locks only.
     if name(call) == Some("fcntl") { WaitClass::Lock } else { wait_from(class.0) }

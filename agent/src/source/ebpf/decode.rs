@@ -3,8 +3,9 @@
 use pitviper_probes::types;
 
 use crate::event::{
-    CodeRecord, DescriptorCall, DescriptorChange, Event, Object, ObjectRecord, ProcessEvent,
-    ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString, StackRecord, StackStatus,
+    ChildChange, ChildEvent, CodeRecord, DescriptorCall, DescriptorChange, Event, Object,
+    ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
+    StackRecord, StackStatus,
 };
 
 /// A struct of the kernel side: plain integers and arrays of them, made by the skeleton from BTF.
@@ -15,6 +16,7 @@ impl Plain for types::event_code {}
 impl Plain for types::event_stack {}
 impl Plain for types::event_descriptor {}
 impl Plain for types::event_process {}
+impl Plain for types::event_child {}
 impl Plain for types::event_object {}
 impl Plain for types::descriptor_key {}
 impl Plain for types::descriptor {}
@@ -173,6 +175,25 @@ fn process(event: &types::event_process) -> Option<ProcessEvent> {
     })
 }
 
+fn child(event: &types::event_child) -> Option<ChildEvent> {
+    use types::child_change as Change;
+    Some(ChildEvent {
+        process: ProcessId(event.header.process),
+        pid: event.tgid,
+        parent: event.parent,
+        time_ns: event.header.time_ns,
+        born_ns: event.born_ns,
+        stack: super::stack_id(event.stack),
+        command: event.command,
+        change: match Change(event.change) {
+            Change::CHILD_BORN => ChildChange::Born,
+            Change::CHILD_EXECUTED => ChildChange::Executed,
+            Change::CHILD_ENDED => ChildChange::Ended { status: event.status },
+            _ => return None,
+        },
+    })
+}
+
 /// Decodes one record; `None` for a type that this version does not know.
 pub fn event(data: &[u8]) -> Option<Event> {
     use types::event_type as Type;
@@ -182,6 +203,7 @@ pub fn event(data: &[u8]) -> Option<Event> {
         Type::EVENT_DESCRIPTOR => Some(Event::Descriptor(descriptor(&read(data)))),
         Type::EVENT_OBJECT => object(&read(data)).map(Event::Object),
         Type::EVENT_PROCESS => process(&read(data)).map(Event::Process),
+        Type::EVENT_CHILD => child(&read(data)).map(Event::Child),
         _ => None,
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapFlags, RingBuffer};
 use pitviper_probes::{PitviperSkel, types};
 
-pub use calls::{classes as call_classes, name as call_name};
+pub use calls::{classes as call_classes, name as call_name, wait_of as call_wait};
 pub use decode::event as decode;
 pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
@@ -139,7 +139,7 @@ impl Ebpf {
                 Event::Stack(_) => "stack",
                 Event::Descriptor(_) => "descriptor",
                 Event::Object(_) => "object",
-                Event::Process(_) => "process",
+                Event::Process(_) | Event::Child(_) => "process",
             };
             *self.received.entry(kind).or_default() += 1;
             if let Event::Process(ended) = &event
