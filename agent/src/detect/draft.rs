@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::ProcessId;
 use crate::ledger::{Conduct, Ledger};
 
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
@@ -38,6 +39,35 @@ impl Draft {
             advice: self.advice,
             first_ns: now_ns,
             last_ns: conduct.total.last_ns,
+        }
+    }
+
+    /// The finding about a process as a whole, by what was seen since `since_ns`.
+    pub(super) fn about_process(
+        mut self,
+        process: ProcessId,
+        since_ns: Option<u64>,
+        ledger: &Ledger,
+        now_ns: u64,
+    ) -> Finding {
+        let lost = ledger.losses().since(since_ns.unwrap_or(0));
+        if lost > 0 {
+            self.confidence = Confidence::Suspected;
+            self.evidence.insert("lost_events", Evidence::Count(lost));
+        }
+        Finding {
+            kind: self.kind,
+            severity: self.severity,
+            confidence: self.confidence,
+            process,
+            site: None,
+            origin: None,
+            stack: Vec::new(),
+            evidence: self.evidence,
+            summary: self.summary,
+            advice: self.advice,
+            first_ns: now_ns,
+            last_ns: now_ns,
         }
     }
 }

@@ -1,18 +1,327 @@
 //! `memory-growth`: memory that keeps growing.
+//!
+//! That it grows is told by the system's own account of the process; which line is behind it by the
+//! calls that mapped more. A program that starts, loads or fills a cache grows too: its growth tires,
+//! or it computes or reads all the while. Only growth that goes on evenly, over all four quarters of
+//! the time and without falling back, is a finding.
 
-use crate::ledger::Ledger;
+use std::collections::BTreeMap;
+
+use crate::event::ProcessId;
+use crate::ledger::{Ledger, MemoryHistory, MemorySample, Process, SECOND_NS};
+use crate::source::{Act, Mapped};
 
 use super::Verdicts;
+use super::draft::Draft;
+use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
+use super::mapped::{self, MappedByLine};
+use super::wording;
+
+const MIB: u64 = 1 << 20;
 
 /// Thresholds of `memory-growth`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MemoryGrowthThresholds {}
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryGrowthThresholds {
+    /// The times that are looked at, in seconds, the longest first: 640, 320, 160, 80, 40 and 20. The
+    /// faster it grows, the sooner it is sure.
+    pub windows_s: [u64; 6],
+    /// Growth within the window from which it counts: 6 MiB, more than the system's counts of pages
+    /// are off by, and than a program gains by warming up over 20 s.
+    pub least_bytes: u64,
+    /// The same as a share of what the process has: 0.01. Large processes move more.
+    pub least_share: f64,
+    /// What each quarter must have of the mean of the four: 0.5.
+    pub each_quarter: f64,
+    /// What the last one must: 0.75. The growth of a cache that fills tires.
+    pub last_quarter: f64,
+    /// How far it may fall back in between, as a share of the growth: 0.15. What rises and falls is
+    /// work, not growth.
+    pub fall: f64,
+    /// Share of a CPU from which the process is busy with one thing, such as to load: 0.8.
+    pub busy_share: f64,
+    /// Share of the growth that it has read from files from which it is loading: 0.5.
+    pub read_share: f64,
+    /// The window from which a process that is busy or loads is told all the same: 320 s.
+    pub busy_window_s: u64,
+    /// Share of the growth that a line's calls have to have mapped for the line to be named: 0.5.
+    pub explained_share: f64,
+    /// The window from which growth is told of the process where no line explains it: 80 s.
+    pub unexplained_window_s: u64,
+    /// Bytes a minute from which it is medium: 5 MiB, 7 GiB a day.
+    pub medium_per_minute: f64,
+    /// Bytes a minute from which it is high: 50 MiB, hours to the end of most machines' memory.
+    pub high_per_minute: f64,
+    /// Bytes a minute from which it is critical: 500 MiB, minutes to that.
+    pub critical_per_minute: f64,
+}
 
-/// Judges every line.
+impl Default for MemoryGrowthThresholds {
+    fn default() -> Self {
+        Self {
+            windows_s: [640, 320, 160, 80, 40, 20],
+            least_bytes: 6 * MIB,
+            least_share: 0.01,
+            each_quarter: 0.5,
+            last_quarter: 0.75,
+            fall: 0.15,
+            busy_share: 0.8,
+            read_share: 0.5,
+            busy_window_s: 320,
+            explained_share: 0.5,
+            unexplained_window_s: 80,
+            medium_per_minute: 5.0 * MIB as f64,
+            high_per_minute: 50.0 * MIB as f64,
+            critical_per_minute: 500.0 * MIB as f64,
+        }
+    }
+}
+
+/// Judges every process.
 pub(super) fn evaluate(
-    _ledger: &Ledger,
-    _thresholds: &MemoryGrowthThresholds,
-    _now_ns: u64,
-    _verdicts: &mut Verdicts,
+    ledger: &Ledger,
+    thresholds: &MemoryGrowthThresholds,
+    now_ns: u64,
+    verdicts: &mut Verdicts,
 ) {
+    for (id, process) in ledger.processes().filter(|(_, process)| process.ended_ns.is_none()) {
+        let grown = thresholds
+            .windows_s
+            .iter()
+            .find_map(|window_s| Grown::over(&process.memory, *window_s, thresholds));
+        if let Some(grown) = grown {
+            verdicts.findings.extend(judge(ledger, id, process, &grown, thresholds, now_ns));
+        }
+    }
+}
+
+/// Steady growth of the anonymous memory over a window.
+struct Grown {
+    window_s: u64,
+    from: MemorySample,
+    to: MemorySample,
+    per_minute: f64,
+}
+
+impl Grown {
+    fn over(
+        history: &MemoryHistory,
+        window_s: u64,
+        thresholds: &MemoryGrowthThresholds,
+    ) -> Option<Self> {
+        let to = *history.newest()?;
+        let window_ns = window_s * SECOND_NS;
+        let since_ns = to.time_ns.checked_sub(window_ns)?;
+        // Ticks come a little late: what is nearest to the beginning stands for it.
+        let samples: Vec<&MemorySample> = history.last(window_ns + SECOND_NS * 3 / 2).collect();
+        let at = |time_ns: u64| samples.iter().min_by_key(|s| s.time_ns.abs_diff(time_ns));
+        let from = **at(since_ns)?;
+        if from.time_ns.abs_diff(since_ns) > SECOND_NS || to.anonymous <= from.anonymous {
+            return None;
+        }
+        let growth = (to.anonymous - from.anonymous) as f64;
+        let least =
+            (thresholds.least_bytes as f64).max(to.anonymous as f64 * thresholds.least_share);
+        let mut parts = [0.0; 4];
+        let mut before = from.anonymous as f64;
+        for (part, quarter) in parts.iter_mut().zip(1..) {
+            let then = at(since_ns + window_ns / 4 * quarter)?.anonymous as f64;
+            *part = then - before;
+            before = then;
+        }
+        let mean = growth / 4.0;
+        let steady = parts.iter().all(|part| *part >= mean * thresholds.each_quarter)
+            && parts[3] >= mean * thresholds.last_quarter;
+        if growth < least || !steady || fall(&samples) > growth * thresholds.fall {
+            return None;
+        }
+        let per_minute = history.slope(to.time_ns - from.time_ns)?;
+        Some(Self { window_s, from, to, per_minute })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.to.anonymous - self.from.anonymous
+    }
+
+    fn span_ns(&self) -> u64 {
+        self.to.time_ns - self.from.time_ns
+    }
+
+    fn cpu_share(&self) -> f64 {
+        self.to.cpu_ns.saturating_sub(self.from.cpu_ns) as f64 / self.span_ns().max(1) as f64
+    }
+}
+
+/// The farthest that it fell below what it had before.
+fn fall(samples: &[&MemorySample]) -> f64 {
+    let mut highest = 0;
+    let mut fall = 0;
+    for sample in samples {
+        highest = highest.max(sample.anonymous);
+        fall = fall.max(highest - sample.anonymous);
+    }
+    fall as f64
+}
+
+fn judge(
+    ledger: &Ledger,
+    id: ProcessId,
+    process: &Process,
+    grown: &Grown,
+    thresholds: &MemoryGrowthThresholds,
+    now_ns: u64,
+) -> Option<Finding> {
+    let read: u64 = ledger
+        .conducts_of(Act::Read)
+        .filter(|conduct| conduct.process == id)
+        .map(|conduct| conduct.window(now_ns, grown.span_ns()).0.bytes)
+        .sum();
+    let loads = read as f64 >= grown.bytes() as f64 * thresholds.read_share;
+    let busy = grown.cpu_share() >= thresholds.busy_share;
+    if (loads || busy) && grown.window_s < thresholds.busy_window_s {
+        return None;
+    }
+    let lines = mapped::lines(ledger, id, now_ns, grown.span_ns());
+    let share = |line: &MappedByLine<'_>| line.net() as f64 / grown.bytes() as f64;
+    let line = lines.first().filter(|line| share(line) >= thresholds.explained_share);
+    if line.is_none() && grown.window_s < thresholds.unexplained_window_s {
+        return None;
+    }
+    let mut evidence = BTreeMap::from([
+        ("bytes_per_minute", Evidence::Measure(grown.per_minute.round())),
+        ("grown_bytes", Evidence::Count(grown.bytes())),
+        ("anonymous_bytes", Evidence::Count(grown.to.anonymous)),
+        ("resident_bytes", Evidence::Count(grown.to.resident)),
+        ("window_seconds", Evidence::Measure(wording::seconds(grown.span_ns()))),
+        ("cpu_share", Evidence::Measure(wording::rounded(grown.cpu_share()))),
+    ]);
+    let mut summary = format!(
+        "The process's own memory grows by {} a minute, evenly over {}: {} → {}",
+        wording::volume(grown.per_minute.max(0.0)),
+        wording::duration(grown.span_ns()),
+        wording::volume(grown.from.anonymous as f64),
+        wording::volume(grown.to.anonymous as f64),
+    );
+    match line {
+        Some(line) => {
+            let explained = share(line).min(1.0);
+            evidence.insert("explained_share", Evidence::Measure(wording::rounded(explained)));
+            evidence.insert("line_mapped_bytes", Evidence::Count(line.net()));
+            summary.push_str(&format!("; {}.", told(line, explained)));
+        }
+        None => summary.push_str(
+            "; no single line's calls mapped most of it, so its allocations come from many.",
+        ),
+    }
+    let draft = Draft {
+        kind: Kind::MemoryGrowth,
+        severity: severity(grown.per_minute, thresholds),
+        confidence: Confidence::Confirmed,
+        evidence,
+        summary,
+        advice:
+            "Bound what is kept (`functools.lru_cache(maxsize=...)`, an `OrderedDict` that drops \
+                 its oldest, `collections.deque(maxlen=...)`), or write it out and let it go."
+                .to_owned(),
+    };
+    Some(match line {
+        Some(line) => draft.about(line.conduct, ledger, now_ns),
+        None => draft.about_process(id, process.memory.oldest().map(|s| s.time_ns), ledger, now_ns),
+    })
+}
+
+/// What the mappings say of a line, and no more.
+fn told(line: &MappedByLine<'_>, explained: f64) -> String {
+    let percent = explained * 100.0;
+    if line.arenas * 2 >= line.mapped {
+        return format!(
+            "calls of this line mapped {percent:.0} % of it, as arenas for small objects, which \
+             other lines' objects may lie in too"
+        );
+    }
+    let how = match line.conduct.act {
+        Act::Map(Mapped::Heap) => "extended the heap by",
+        _ => "mapped",
+    };
+    format!("calls of this line {how} {percent:.0} % of it")
+}
+
+fn severity(per_minute: f64, thresholds: &MemoryGrowthThresholds) -> Severity {
+    match per_minute {
+        rate if rate >= thresholds.critical_per_minute => Severity::Critical,
+        rate if rate >= thresholds.high_per_minute => Severity::High,
+        rate if rate >= thresholds.medium_per_minute => Severity::Medium,
+        _ => Severity::Low,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{Script, Story, frame};
+    use super::*;
+    use crate::source::Sums;
+
+    /// A process whose anonymous memory follows `mib`, all of it mapped by one line, with that share
+    /// of a CPU used.
+    fn process(mib: impl Fn(f64) -> f64, seconds: u32, cpu: f64) -> Script {
+        let mut script = Script::default();
+        let line = script.line(10);
+        let mut before = mib(0.0);
+        for second in 0..seconds {
+            let at = f64::from(second);
+            let now = mib(at);
+            let anonymous = (now * MIB as f64) as u64;
+            let cpu_ns = (at * cpu * SECOND_NS as f64) as u64;
+            let sample =
+                MemorySample { anonymous, resident: anonymous, cpu_ns, ..Default::default() };
+            script.memory(at, sample);
+            let bytes = ((now - before).abs() * MIB as f64) as u64;
+            let act = if now >= before { Act::Map(Mapped::Heap) } else { Act::Unmap(Mapped::Heap) };
+            script.act(at, line, act, 0, Sums { count: 1, bytes, ..Sums::default() });
+            before = now;
+        }
+        script
+    }
+
+    fn found(story: &Story) -> Vec<&Finding> {
+        story.of(Kind::MemoryGrowth)
+    }
+
+    /// Exercise the audited fault: 150 MB a minute, at its line, with the slope.
+    #[test]
+    fn results_that_accumulate() {
+        let story = process(|second| 50.0 + second * 2.5, 60, 0.1).play(60);
+        let at = story.confirmed_at(Kind::MemoryGrowth).expect("confirmed");
+        assert!((19.0..24.0).contains(&at), "{at}");
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        assert_eq!(finding.severity, Severity::High);
+        let Evidence::Measure(slope) = finding.evidence["bytes_per_minute"] else { panic!() };
+        assert!((slope / (150.0 * MIB as f64) - 1.0).abs() < 0.02, "{slope}");
+        assert!(finding.summary.contains("extended the heap by 100 %"), "{}", finding.summary);
+    }
+
+    /// Exercise what grows and is no leak: a step, a cache that fills, work that rises and falls,
+    /// a program that starts, a job that loads its files.
+    #[test]
+    fn what_levels_off_or_loads_is_silent() {
+        let shapes: [(fn(f64) -> f64, f64); 5] = [
+            (|s| if s < 5.0 { 50.0 } else { 250.0 }, 0.1),
+            (|s| 50.0 + 60.0 * (1.0 - (-s / 12.0).exp()), 0.1),
+            (|s| 50.0 + s + if s as u64 % 6 < 3 { 40.0 } else { 0.0 }, 0.1),
+            (|s| 10.0 + s.min(15.0) * 8.0, 1.0),
+            (|_| 4_000.0, 0.0),
+        ];
+        for (nth, (shape, cpu)) in shapes.into_iter().enumerate() {
+            assert!(found(&process(shape, 60, cpu).play(60)).is_empty(), "shape {nth}");
+        }
+        let mut script = process(|second| 50.0 + second * 5.0, 60, 0.4);
+        let (line, file) = (script.line(30), script.file("/data/part"));
+        for second in 0..60 {
+            let read = Sums { count: 1, bytes: 4 * MIB, ..Sums::default() };
+            script.act(f64::from(second), line, Act::Read, file, read);
+        }
+        assert!(found(&script.play(60)).is_empty(), "it reads what it keeps");
+        let story = process(|second| 50.0 + second, 400, 1.0).play(400);
+        assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at >= 319.0));
+    }
 }

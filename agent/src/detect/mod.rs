@@ -6,6 +6,7 @@
 mod advice;
 mod board;
 mod busy_poll;
+mod commands;
 mod connection_churn;
 mod directory_scan_storm;
 mod draft;
@@ -16,6 +17,7 @@ mod fd_leak;
 mod finding;
 mod growth;
 mod idle_memory;
+mod mapped;
 mod memory_growth;
 mod memory_spike;
 mod misplaced_file;
@@ -23,6 +25,7 @@ mod missing_timeout;
 mod process_leak;
 mod repeated_read;
 mod retry_storm;
+mod same_line;
 #[cfg(test)]
 pub(crate) mod script;
 mod serial_server;
