@@ -20,7 +20,9 @@ struct call {
     __u32 tgid;
     __u32 tid;
     __u32 number;
-    __u32 wait; /* enum wait_class */
+    __u32 wait;  /* enum wait_class */
+    __u32 asked; /* its descriptor had sent something that was not answered yet */
+    __u32 pad;
 };
 
 static __always_inline void trace_change(struct call *c, __s32 fd, __u8 change, __u16 mode) {

@@ -48,7 +48,9 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
     socket = BPF_CORE_READ(file, private_data);
     sum->flags = BPF_CORE_READ(socket, type);
     sk = BPF_CORE_READ(socket, sk);
-    if (result && result != -EINPROGRESS) {
+    state = BPF_CORE_READ(sk, __sk_common.skc_state);
+    /* On loopback the answer is there before the call that did not wait for it is out. */
+    if (result && (result != -EINPROGRESS || state == TCP_CLOSE)) {
         __sync_fetch_and_add(&sum->failed, 1);
         act_add(sum, 0, c->ns);
         return 0;

@@ -4,7 +4,8 @@
 
 #include "call.h"
 
-#define O_APPEND 02000
+#define O_APPEND   02000
+#define ECONNRESET 104
 
 /* A read, write or poll on a descriptor. `received` and `sent` are bytes. */
 static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 received,
@@ -16,12 +17,25 @@ static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 re
         return 0;
     entry->used_ns = c->now;
     if (entry->peer) {
+        c->asked |= entry->asked;
+        if (sent)
+            entry->asked = 1;
+        else if (received)
+            entry->asked = 0;
         if (received)
             __sync_fetch_and_add(&entry->received, received);
         if (sent)
             __sync_fetch_and_add(&entry->sent, sent);
     }
     return entry;
+}
+
+/* The result of a read or recv. */
+static __always_inline void receives(struct call *c, __u32 fd, __s64 result) {
+    struct descriptor *entry = use(c, fd, result > 0 ? result : 0, 0);
+
+    if (entry && entry->peer && !entry->received && (result == 0 || result == -ECONNRESET))
+        entry->cut = 1;
 }
 
 /*

@@ -131,6 +131,20 @@ struct file {
     struct path f_path;
     __s64 f_pos;
 };
+typedef struct {
+    __s64 counter;
+} atomic64_t;
+typedef struct {
+    atomic64_t refcnt;
+} file_ref_t;
+/* from 6.13: one less than the references */
+struct file___referenced {
+    file_ref_t f_ref;
+};
+/* before 6.13 */
+struct file___counted {
+    atomic64_t f_count;
+};
 struct sock_common {
     unsigned short skc_family;
     unsigned char skc_state;

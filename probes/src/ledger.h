@@ -51,8 +51,11 @@ static __always_inline bool take_out(const struct descriptor_key *key,
     if (gone.peer) {
         now = bpf_ktime_get_ns();
         sum = act_sum(key->process, gone.stack, ACT_CONNECTION, gone.peer, 0, now);
-        if (sum)
+        if (sum) {
             act_add(sum, gone.received + gone.sent, now - gone.connected_ns);
+            if (gone.cut)
+                __sync_fetch_and_add(&sum->failed, 1);
+        }
     }
     return true;
 }

@@ -140,8 +140,9 @@ struct descriptor {
     __u16 call;
     __u16 mode;
     __u32 origin;
-    __u32 pad;
-    __u64 peer; /* the object that it is connected to, or 0 */
+    __u16 asked; /* something was sent, and no answer has come yet */
+    __u16 cut;   /* the other side ended it before it had sent anything */
+    __u64 peer;  /* the object that it is connected to, or 0 */
     __u64 connected_ns;
     __u64 received;
     __u64 sent;
@@ -168,7 +169,8 @@ enum act {
     ACT_CHILD,      /* its child ended: ns is wall time, bytes CPU ns, failed: status not 0 */
     ACT_OPEN,       /* opened the file `object`; repeats: with O_TRUNC */
     ACT_CONNECT,    /* connected to the peer `object`: ns until it stood */
-    ACT_CONNECTION, /* a connection to `object` ended: ns is its life, bytes both ways */
+    ACT_CONNECTION, /* a connection to `object` ended: ns is its life, bytes both ways; failed: of
+                       these, ended by the other side before it had sent anything */
     ACT_READ,       /* of a regular file; starts: from its beginning; repeats: of these, unchanged
                        since this process last read it; repeat_bytes: what was read so */
     ACT_WRITE,      /* to a regular file; starts: from its beginning; repeats: appended */
@@ -178,9 +180,10 @@ enum act {
     ACT_MAP,   /* bytes mapped; object: the file, or 0 */
     ACT_UNMAP, /* bytes of those that were unmapped again */
     ACT_WAIT,  /* a call that took long, or that waited out its time (repeats); starts: of these
-                  without a limit of time */
+                  without a limit of time, of receiving only what an answer was waited for in */
     ACT_STALL, /* an event loop stood still: ns */
-    ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns */
+    ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns; flags: how many
+                  hold the listening socket */
     ACT_OFF_CPU,
     ACT_ON_CPU, /* samples */
     ACTS,
@@ -291,6 +294,7 @@ struct turn {
     __u64 worst_stack;
     __u64 sampled_stack; /* where it computed */
     __u64 samples;
+    __u64 before; /* the stack to which the time of the turn before went, or 0 */
 };
 
 /* A thread, in its task storage. */

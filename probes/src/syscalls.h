@@ -44,7 +44,10 @@ static __always_inline __u32 wait_of(__u64 number, struct pt_regs *regs) {
     return wait;
 }
 
-/* Whether such a wait on this descriptor would never end by itself. */
+/*
+ * Whether such a wait on this descriptor would never end by itself. To receive without having asked
+ * is to listen for what may never come, and that is meant to have no end.
+ */
 static __always_inline bool without_limit(struct call *c, struct pt_regs *regs, struct file *file,
                                           __u32 wait) {
     struct sock *sk;
@@ -55,6 +58,8 @@ static __always_inline bool without_limit(struct call *c, struct pt_regs *regs, 
         return !call_argument(regs, c->number == ppoll_number ? 2 : 4);
     }
     if (!file || (mode_of(file) & S_IFMT) != S_IFSOCK || BPF_CORE_READ(file, f_flags) & O_NONBLOCK)
+        return false;
+    if ((wait == WAIT_RECEIVE || wait == WAIT_READ) && !c->asked)
         return false;
     sk = sock_of(file);
     return BPF_CORE_READ(sk, sk_rcvtimeo) == FOREVER;
@@ -115,14 +120,16 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
     switch (c->wait) {
     case WAIT_READ:
     case WAIT_WRITE:
-        use(c, call_argument(regs, 0), c->wait == WAIT_READ ? bytes : 0,
-            c->wait == WAIT_WRITE ? bytes : 0);
+        if (c->wait == WAIT_READ)
+            receives(c, call_argument(regs, 0), result);
+        else
+            use(c, call_argument(regs, 0), 0, bytes);
         file = file_of(c->task, call_argument(regs, 0));
         if (!file || result < 0 || (mode_of(file) & S_IFMT) != S_IFREG)
             return 0;
         return file_bytes(c, file, bytes, position_of(c, regs, file, bytes), c->wait == WAIT_WRITE);
     case WAIT_RECEIVE:
-        use(c, call_argument(regs, 0), bytes, 0);
+        receives(c, call_argument(regs, 0), result);
         return 0;
     case WAIT_SEND:
         use(c, call_argument(regs, 0), 0, bytes);
@@ -134,7 +141,8 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         use(c, call_argument(regs, 0), 0, 0);
         file = result >= 0 ? file_of(c->task, result) : 0;
         if (file && c->thread)
-            accepted(c->thread, file, c->target->process, c->now);
+            accepted(c->thread, file, file_of(c->task, call_argument(regs, 0)), c->target->process,
+                     c->now);
         return 0;
     case WAIT_EPOLL:
         use(c, call_argument(regs, 0), 0, 0);

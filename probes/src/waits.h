@@ -15,6 +15,8 @@
 #define ETIMEDOUT             110
 #define ERESTART_RESTARTBLOCK 516
 #define RESTART_SYSCALL       219
+/* Between two samples of the CPU's clock (HERTZ in the agent's sampler.rs). */
+#define SAMPLE_NS (1000000000 / 99)
 
 static __always_inline __u32 log2_of(__u64 value) {
     __u32 bucket = 0;
@@ -81,6 +83,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 /* ---- turns ---- */
 
 static __always_inline void turn_begin(struct turn *turn, __u64 now) {
+    turn->before = turn->worst_stack ?: turn->sampled_stack;
     turn->since_ns = now;
     turn->worst_ns = turn->samples = 0;
     turn->worst_stack = turn->sampled_stack = 0;
@@ -93,13 +96,14 @@ static __always_inline void turn_slow(struct turn *turn, __u64 stack, __u64 ns) 
     }
 }
 
-/* The stack to which the turn's time went: a call, if it took half of it and more. */
-static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
-    if (turn->worst_stack && turn->worst_ns >= ns / 2)
+/*
+ * The stack to which the turn's time went: its slowest call, or the computing if that took longer.
+ * Several calls of one line may add up to the whole of it.
+ */
+static __always_inline __u64 turn_blame(const struct turn *turn, __u32 process) {
+    if (turn->worst_stack && turn->worst_ns >= turn->samples * SAMPLE_NS)
         return turn->worst_stack;
-    if (turn->sampled_stack)
-        return turn->sampled_stack;
-    return turn->worst_stack ? turn->worst_stack : process;
+    return turn->sampled_stack ?: process;
 }
 
 /* A loop comes back to its selector. */
@@ -108,16 +112,36 @@ static __always_inline void loop_returns(struct thread *thread, __u32 process, _
     struct act_sum *sum;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
+        sum = act_sum(process, turn_blame(&thread->loop, process), ACT_STALL, 0, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }
     thread->loop.since_ns = 0;
 }
 
+/* How many descriptors, and calls on their way, hold a file: those of other processes included. */
+static __always_inline __u32 holders_of(struct file *file) {
+    struct file___counted *counted = (void *)file;
+    struct file___referenced *referenced = (void *)file;
+
+    if (bpf_core_field_exists(counted->f_count))
+        return BPF_CORE_READ(counted, f_count.counter);
+    if (bpf_core_field_exists(referenced->f_ref))
+        return BPF_CORE_READ(referenced, f_ref.refcnt.counter) + 1;
+    return 0;
+}
+
+/* The stack for which a connection waited. When the queue is emptied at one go, the turn may have
+ * begun at the connection before it, a moment ago. */
+static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 now) {
+    if (turn->before && now - turn->since_ns < stall_ns && !turn->worst_stack)
+        return turn->before;
+    return turn_blame(turn, process);
+}
+
 /* A connection came out of the accept queue: how long was it in there? */
-static __always_inline void accepted(struct thread *thread, struct file *file, __u32 process,
-                                     __u64 now) {
+static __always_inline void accepted(struct thread *thread, struct file *file,
+                                     struct file *listening, __u32 process, __u64 now) {
     struct socket *socket = BPF_CORE_READ(file, private_data);
     struct sock *sk = BPF_CORE_READ(socket, sk);
     __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -130,9 +154,12 @@ static __always_inline void accepted(struct thread *thread, struct file *file, _
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
         if (came && ns >= stall_ns) {
-            sum = act_sum(process, turn_blame(&thread->server, ns, process), ACT_QUEUE, 0, 0, now);
-            if (sum)
+            sum =
+                act_sum(process, server_blame(&thread->server, process, now), ACT_QUEUE, 0, 0, now);
+            if (sum) {
                 act_add(sum, 0, ns);
+                sum->flags = listening ? holders_of(listening) : 0;
+            }
             return; /* those behind it waited for the same: the turn goes on */
         }
     }

@@ -21,7 +21,8 @@ pub enum Act {
     /// Connected to the object, a peer; `ns` until the connection stood; `flags` is the socket's
     /// type.
     Connect,
-    /// A connection ended; `ns` is its life, `bytes` went both ways.
+    /// A connection ended; `ns` is its life, `bytes` went both ways; `failed`: the other side ended
+    /// it before it had sent anything.
     Connection,
     /// Read a regular file. `starts`: from its beginning; `repeats`: of these, unchanged since the
     /// process last read it; `repeat_bytes`: read so.
@@ -38,11 +39,13 @@ pub enum Act {
     Map(Mapped),
     /// Of the bytes that it had mapped, some were unmapped.
     Unmap(Mapped),
-    /// A call took long, or waited out its time (`repeats`). `starts`: had no limit of time.
+    /// A call took long, or waited out its time (`repeats`). `starts`: had no limit of time, and were
+    /// no listening: to receive counts where an answer was waited for.
     Wait(WaitClass),
     /// An event loop stood still while this ran.
     Stall,
-    /// A connection waited to be accepted while this ran.
+    /// A connection waited to be accepted while this ran; `flags`: how many descriptors and calls,
+    /// of all processes, held the listening socket.
     Queue,
     /// Off the CPU outside of a call.
     OffCpu,
