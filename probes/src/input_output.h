@@ -15,7 +15,7 @@ static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 re
     if (!entry)
         return 0;
     entry->used_ns = c->now;
-    if (entry->peer) {
+    if ((entry->mode & S_IFMT) == S_IFSOCK) {
         if (received)
             __sync_fetch_and_add(&entry->received, received);
         if (sent)

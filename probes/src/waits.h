@@ -5,8 +5,9 @@
  * Every call that can wait is timed from its entry to its exit, into a histogram by process and
  * class. A slow one gets its stack, and so does one that waited out its time: a poll that found
  * nothing. A thread that serves others (an event loop from one return of its selector to the next
- * call, an accept loop from one connection to the next) has a turn, in which the slowest call and
- * the last sample of the CPU are kept: when somebody had to wait for the turn to end, they are why.
+ * call, an accept loop from one connection to the next) has a turn, in which its calls and the
+ * samples of the CPU vote for their stack: when somebody had to wait for the turn to end, the stack
+ * that the time went to is why, be it by one long call or by many short ones.
  */
 #pragma once
 
@@ -82,24 +83,30 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 
 static __always_inline void turn_begin(struct turn *turn, __u64 now) {
     turn->since_ns = now;
-    turn->worst_ns = turn->samples = 0;
-    turn->worst_stack = turn->sampled_stack = 0;
+    turn->stack = turn->ahead_ns = turn->known_ns = 0;
 }
 
-static __always_inline void turn_slow(struct turn *turn, __u64 stack, __u64 ns) {
-    if (turn->since_ns && ns > turn->worst_ns) {
-        turn->worst_ns = ns;
-        turn->worst_stack = stack;
+/* A majority's vote needs no more than one candidate (Boyer and Moore). */
+static __always_inline void turn_spent(struct turn *turn, __u64 stack, __u64 ns) {
+    if (!turn->since_ns)
+        return;
+    turn->known_ns += ns;
+    if (turn->stack == stack) {
+        turn->ahead_ns += ns;
+    } else if (turn->ahead_ns >= ns) {
+        turn->ahead_ns -= ns;
+    } else {
+        turn->stack = stack;
+        turn->ahead_ns = ns - turn->ahead_ns;
     }
 }
 
-/* The stack to which the turn's time went: a call, if it took half of it and more. */
+/*
+ * The stack to which a turn's time went. Where less than a quarter of it is known (the thread was
+ * not let on a CPU, or waited for another's GIL) it is nobody's fault in this thread.
+ */
 static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
-    if (turn->worst_stack && turn->worst_ns >= ns / 2)
-        return turn->worst_stack;
-    if (turn->sampled_stack)
-        return turn->sampled_stack;
-    return turn->worst_stack ? turn->worst_stack : process;
+    return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
 }
 
 /* A loop comes back to its selector. */
