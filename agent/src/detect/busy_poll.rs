@@ -89,7 +89,9 @@ fn judge(
         return None;
     }
     let (sums, covered_ns) = conduct.window(now_ns, thresholds.window_ns);
-    if conduct.span_ns() < thresholds.span_ns || sums.count == 0 || sums.repeats * 10 < sums.count * 9
+    if conduct.span_ns() < thresholds.span_ns
+        || sums.count == 0
+        || sums.repeats * 10 < sums.count * 9
     {
         return None;
     }

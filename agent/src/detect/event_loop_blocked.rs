@@ -210,3 +210,97 @@ fn advice(wait: Option<&Conduct>) -> &'static str {
         _ => "Do it off the loop, by `await asyncio.to_thread(...)`, and await the result.",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{About, Script, Story, frame};
+    use super::*;
+    use crate::event::StackId;
+    use crate::source::Sums;
+
+    const EVENTS: &str = "/usr/lib/python3.12/asyncio/events.py";
+    const BASE_EVENTS: &str = "/usr/lib/python3.12/asyncio/base_events.py";
+
+    fn handler(script: &mut Script, line: u32) -> StackId {
+        script.stack(&[("/srv/app.py", line), (EVENTS, 84), (BASE_EVENTS, 1_936)])
+    }
+
+    fn stall(script: &mut Script, at: f64, stack: StackId, seconds: f64) {
+        let ns = (seconds * 1e9) as u64;
+        let sums = Sums { count: 1, ns, max_ns: ns, ..Sums::default() };
+        script.act(at, stack, Act::Stall, 0, sums);
+    }
+
+    fn found(story: &Story) -> Vec<&super::super::Finding> {
+        story.of(Kind::EventLoopBlocked)
+    }
+
+    /// Exercise a handler that waits for a peer: told with the call, and who it waited for.
+    #[test]
+    fn a_handler_that_waits_for_a_peer() {
+        let mut script = Script::default();
+        let stack = handler(&mut script, 10);
+        let peer = script.peer(6379);
+        let about = About { call: libc::SYS_recvfrom as u16, ..About::default() };
+        for n in 0..10 {
+            let at = 1.0 + 2.0 * f64::from(n);
+            stall(&mut script, at, stack, 0.3);
+            let sums = Sums { count: 1, ns: 299_000_000, max_ns: 299_000_000, ..Sums::default() };
+            script.act_about(at, stack, Act::Wait(WaitClass::Receive), peer, sums, about);
+        }
+        let story = script.play(20);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Confirmed));
+        assert_eq!(finding.evidence["call"], Evidence::Text("recvfrom".to_owned()));
+        assert!(finding.summary.contains("127.0.0.1:6379"), "{}", finding.summary);
+        assert!(finding.advice.contains("async client"), "{}", finding.advice);
+        assert!(story.of(Kind::SlowCall).is_empty(), "told once");
+    }
+
+    /// Exercise computing that is met at one line or another of a function: one finding.
+    #[test]
+    fn computing_is_told_by_function() {
+        let mut script = Script::default();
+        let lines: Vec<StackId> = (10..14).map(|line| handler(&mut script, line)).collect();
+        for n in 0..12u32 {
+            stall(&mut script, 1.0 + f64::from(n), lines[n as usize % 4], 1.2);
+        }
+        let story = script.play(20);
+        assert_eq!(found(&story).len(), 1);
+        assert_eq!(found(&story)[0].severity, Severity::Critical);
+        assert_eq!(found(&story)[0].evidence["count"], Evidence::Count(12));
+        assert_eq!(found(&story)[0].evidence["call"], Evidence::Text("computing".to_owned()));
+    }
+
+    /// Exercise standstills that are no fault: a start, an import, a few hiccups, a program with a
+    /// selector but no event loop, and a loop that waits beside another one.
+    #[test]
+    fn standstills_that_are_fine() {
+        let mut script = Script::default();
+        let start = handler(&mut script, 10);
+        for at in [0.5, 1.5, 2.5] {
+            stall(&mut script, at, start, 0.9);
+        }
+        let hiccup = handler(&mut script, 20);
+        for at in [3.0, 9.0, 15.0] {
+            stall(&mut script, at, hiccup, 0.06);
+        }
+        let import = script.stack(&[
+            ("/srv/lazy.py", 1),
+            ("<frozen importlib._bootstrap>", 241),
+            ("/srv/app.py", 30),
+            (BASE_EVENTS, 1_936),
+        ]);
+        let selector = script.line(40);
+        let selectors = "/usr/lib/python3.12/selectors.py";
+        let beside = script.stack(&[(selectors, 468), (BASE_EVENTS, 1_898), ("/srv/app.py", 50)]);
+        for n in 0..10 {
+            for stack in [import, selector, beside] {
+                stall(&mut script, 1.0 + 2.0 * f64::from(n), stack, 0.5);
+            }
+        }
+        let story = script.play(25);
+        assert!(found(&story).is_empty(), "{:?}", found(&story));
+    }
+}
