@@ -55,12 +55,6 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
         act_add(sum, 0, c->ns);
         return 0;
     }
-    state = BPF_CORE_READ(sk, __sk_common.skc_state);
-    if (result && state == TCP_CLOSE) { /* refused before the call was over, as on loopback */
-        __sync_fetch_and_add(&sum->failed, 1);
-        act_add(sum, 0, c->ns);
-        return 0;
-    }
     entry = use(c, fd, 0, 0);
     if (entry) {
         entry->peer = id;

@@ -363,6 +363,9 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
                 trace_change(c, -1, CHANGE_FAILED, 0);
             return;
         }
+        /* With its selector the event loop ends, and with it its turn. */
+        if (c->thread && c->thread->loop_fd == (__u32)call_argument(regs, 0))
+            c->thread->loop.since_ns = 0;
         death(c, call_argument(regs, 0), 0);
         return;
     case CALL_CLOSE_RANGE:

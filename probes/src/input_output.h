@@ -16,10 +16,10 @@ static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 re
     if (!entry)
         return 0;
     entry->used_ns = c->now;
-    if (entry->peer) {
+    if ((entry->mode & S_IFMT) == S_IFSOCK) {
         c->asked |= entry->asked;
         if (sent)
-            entry->asked = 1;
+            entry->asked = entry->peer != 0;
         else if (received)
             entry->asked = 0;
         if (received)

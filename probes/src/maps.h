@@ -24,8 +24,8 @@ const volatile __u64 quick_ns = 65536;
 const volatile __u32 execve_number = 0;
 /* Numbers of calls that need a look at their arguments. */
 const volatile __u32 fcntl_number = ~0U, newfstatat_number = ~0U, poll_number = ~0U,
-                     ppoll_number = ~0U, brk_number = ~0U, mmap_number = ~0U, munmap_number = ~0U,
-                     mremap_number = ~0U;
+                     ppoll_number = ~0U, flock_number = ~0U, brk_number = ~0U, mmap_number = ~0U,
+                     munmap_number = ~0U, mremap_number = ~0U;
 /* Calls whose argument 3 is the position in the file. */
 const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};
 

@@ -146,6 +146,7 @@ struct descriptor {
     __u64 connected_ns;
     __u64 received;
     __u64 sent;
+    __u64 sent_then; /* of `sent`, what had been sent when a long wait on it last ended */
 };
 
 /* A stack that made descriptors. Keyed by the stack's id; a process's own id (which has no high
@@ -180,7 +181,9 @@ enum act {
     ACT_MAP,   /* bytes mapped; object: the file, or 0 */
     ACT_UNMAP, /* bytes of those that were unmapped again */
     ACT_WAIT,  /* a call that took long, or that waited out its time (repeats); starts: of these
-                  without a limit of time, of receiving only what an answer was waited for in */
+                  without a limit of time, of receiving only what an answer was waited for in;
+                  bytes: how many were for an answer: something had been sent on the connection
+                  since the last of them */
     ACT_STALL, /* an event loop stood still: ns */
     ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns; flags: how many
                   hold the listening socket */
@@ -287,14 +290,14 @@ struct mapping {
     __u64 kind;
 };
 
-/* Where a thread was while somebody waited for it. */
+/* Where a thread was while somebody waited for it: the stack that most of the time went to, if one
+ * took more than half of it. Each call and each sample votes with its nanoseconds. */
 struct turn {
     __u64 since_ns; /* 0: it serves nobody */
-    __u64 worst_ns; /* the longest call of the turn */
-    __u64 worst_stack;
-    __u64 sampled_stack; /* where it computed */
-    __u64 samples;
-    __u64 before; /* the stack to which the time of the turn before went, or 0 */
+    __u64 stack;
+    __u64 ahead_ns; /* by how much this stack leads */
+    __u64 known_ns; /* all votes */
+    __u64 before;   /* the stack to which the turn before went, or 0 */
 };
 
 /* A thread, in its task storage. */
@@ -308,6 +311,8 @@ struct thread {
     __u16 taken;     /* a close that took its descriptor out of the ledger already (trace) */
     __u16 mode;      /* what that was */
     __u32 restarted; /* the call goes on by restart_syscall */
+    __u32 loop_fd;   /* the selector of the event loop whose turn it is */
+    __u32 pad;
     struct turn loop;
     struct turn server;
 };

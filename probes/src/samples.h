@@ -7,6 +7,9 @@
 
 #include "call.h"
 
+/* Between two samples: the agent asks for 99 a second. */
+#define SAMPLE_NS (1000000000 / 99)
+
 SEC("perf_event")
 int sample(void *context) {
     struct task_struct *task = bpf_get_current_task_btf();
@@ -25,14 +28,8 @@ int sample(void *context) {
     thread = thread_of(task, false);
     if (!thread)
         return 0;
-    if (thread->loop.since_ns && now - thread->loop.since_ns >= stall_ns / 2) {
-        thread->loop.sampled_stack = stack;
-        thread->loop.samples++;
-    }
-    if (thread->server.since_ns) {
-        thread->server.sampled_stack = stack;
-        thread->server.samples++;
-    }
+    turn_spent(&thread->loop, stack, SAMPLE_NS);
+    turn_spent(&thread->server, stack, SAMPLE_NS);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #define F_SETLKW      7
 #define F_OFD_SETLKW  38
 #define FOREVER       0x7fffffffffffffffL
+#define NO_DESCRIPTOR (~0U)
 
 /* What a call does to descriptors, and what it may wait for. */
 static __always_inline __u32 class_of(__u64 number, struct pt_regs *regs) {
@@ -70,23 +71,59 @@ static __always_inline bool has_descriptor(__u32 wait) {
            wait == WAIT_CONNECT || wait == WAIT_ACCEPT || wait == WAIT_SYNC || wait == WAIT_LIST;
 }
 
+/* Which descriptor a call waits for; NO_DESCRIPTOR where that is none, or several. */
+static __always_inline __u32 awaited(struct call *c, struct pt_regs *regs) {
+    struct pollfd_head {
+        __s32 fd;
+    } one;
+
+    if (has_descriptor(c->wait) ||
+        (c->wait == WAIT_LOCK && (c->number == flock_number || c->number == fcntl_number)))
+        return call_argument(regs, 0);
+    if ((c->number != poll_number && c->number != ppoll_number) || call_argument(regs, 1) != 1)
+        return NO_DESCRIPTOR;
+    if (bpf_probe_read_user(&one, sizeof(one), (void *)call_argument(regs, 0)))
+        return NO_DESCRIPTOR;
+    return one.fd;
+}
+
+/* Whether a call belongs to a turn of its thread, and is not what ends or begins one. */
+static __always_inline bool in_turn(const struct call *c, struct pt_regs *regs) {
+    const struct thread *thread = c->thread;
+
+    if (!thread || (!thread->loop.since_ns && !thread->server.since_ns))
+        return false;
+    if (c->wait == WAIT_EPOLL)
+        return thread->loop.since_ns && thread->loop_fd != (__u32)call_argument(regs, 0);
+    return c->wait != WAIT_ACCEPT;
+}
+
+/* Time that a call took of its thread's turn. */
+static __noinline int turn_took(struct call *c) {
+    /* A thread that others keep from the GIL asks for it again each 5 ms: not this line's doing. */
+    if (c->wait == WAIT_LOCK && c->ns < slow_ns)
+        return 0;
+    walk_once(c);
+    turn_spent(&c->thread->loop, c->s->stack_id, c->ns);
+    turn_spent(&c->thread->server, c->s->stack_id, c->ns);
+    return 0;
+}
+
 /* A call that took long, or that waited out its time. */
 static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object, bool timed_out) {
-    __u32 fd = call_argument(regs, 0), wait = c->wait;
-    struct file *file = has_descriptor(wait) ? file_of(c->task, fd) : 0;
+    __u32 fd = awaited(c, regs), wait = c->wait;
+    struct file *file = fd != NO_DESCRIPTOR ? file_of(c->task, fd) : 0;
     struct descriptor *entry = 0;
     struct act_sum *sum;
 
-    if (has_descriptor(wait)) {
+    if (file) {
         entry = use(c, fd, 0, 0);
         if (entry && entry->peer)
             object = entry->peer;
+        else if (wait == WAIT_LOCK)
+            object = file_object(c->s, file, c->target->process);
     }
     walk_once(c);
-    if (c->ns >= slow_ns && c->thread && wait != WAIT_EPOLL && wait != WAIT_ACCEPT) {
-        turn_slow(&c->thread->loop, c->s->stack_id, c->ns);
-        turn_slow(&c->thread->server, c->s->stack_id, c->ns);
-    }
     sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);
     if (!sum)
         return 0;
@@ -96,6 +133,10 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
     if (without_limit(c, regs, file, wait))
         __sync_fetch_and_add(&sum->starts, 1);
     if (entry) {
+        if (entry->sent != entry->sent_then) {
+            entry->sent_then = entry->sent;
+            __sync_fetch_and_add(&sum->bytes, 1);
+        }
         sum->mode = entry->mode;
         sum->made_by = entry->call;
     } else if (file) {
@@ -146,8 +187,10 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         return 0;
     case WAIT_EPOLL:
         use(c, call_argument(regs, 0), 0, 0);
-        if (c->thread)
+        if (c->thread && !c->thread->loop.since_ns) {
+            c->thread->loop_fd = call_argument(regs, 0);
             turn_begin(&c->thread->loop, c->now);
+        }
         return 0;
     case WAIT_SYNC:
         use(c, call_argument(regs, 0), 0, 0);
@@ -255,6 +298,8 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     object = act_of(&c, regs, result);
     if (c.ns >= quick_ns || !hardly_waits(wait))
         count_wait(c.target->process, wait, c.ns, moves_bytes(wait) && result > 0 ? result : 0);
+    if (c.ns >= quick_ns && in_turn(&c, regs))
+        turn_took(&c);
     if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
         waited(&c, regs, object, waited_out(wait, result));
     if (trace_others && !c.s->told) {
@@ -312,7 +357,8 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     thread->number = number;
     thread->began_ns = bpf_ktime_get_ns();
     thread->taken = 0;
-    if (wait == WAIT_EPOLL)
+    /* Another selector is a call within the turn: a client that waits for its answer that way. */
+    if (wait == WAIT_EPOLL && thread->loop_fd == (__u32)call_argument(regs, 0))
         loop_returns(thread, thread->process, thread->began_ns);
     if (trace_calls && class == CALL_CLOSE) {
         tgid = task->tgid;

@@ -5,8 +5,9 @@
  * Every call that can wait is timed from its entry to its exit, into a histogram by process and
  * class. A slow one gets its stack, and so does one that waited out its time: a poll that found
  * nothing. A thread that serves others (an event loop from one return of its selector to the next
- * call, an accept loop from one connection to the next) has a turn, in which the slowest call and
- * the last sample of the CPU are kept: when somebody had to wait for the turn to end, they are why.
+ * call, an accept loop from one connection to the next) has a turn, in which its calls and the
+ * samples of the CPU vote for their stack: when somebody had to wait for the turn to end, the stack
+ * that the time went to is why, be it by one long call or by many short ones.
  */
 #pragma once
 
@@ -15,8 +16,6 @@
 #define ETIMEDOUT             110
 #define ERESTART_RESTARTBLOCK 516
 #define RESTART_SYSCALL       219
-/* Between two samples of the CPU's clock (HERTZ in the agent's sampler.rs). */
-#define SAMPLE_NS (1000000000 / 99)
 
 static __always_inline __u32 log2_of(__u64 value) {
     __u32 bucket = 0;
@@ -83,27 +82,32 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 /* ---- turns ---- */
 
 static __always_inline void turn_begin(struct turn *turn, __u64 now) {
-    turn->before = turn->worst_stack ?: turn->sampled_stack;
+    turn->before = turn->stack;
     turn->since_ns = now;
-    turn->worst_ns = turn->samples = 0;
-    turn->worst_stack = turn->sampled_stack = 0;
+    turn->stack = turn->ahead_ns = turn->known_ns = 0;
 }
 
-static __always_inline void turn_slow(struct turn *turn, __u64 stack, __u64 ns) {
-    if (turn->since_ns && ns > turn->worst_ns) {
-        turn->worst_ns = ns;
-        turn->worst_stack = stack;
+/* A majority's vote needs no more than one candidate (Boyer and Moore). */
+static __always_inline void turn_spent(struct turn *turn, __u64 stack, __u64 ns) {
+    if (!turn->since_ns)
+        return;
+    turn->known_ns += ns;
+    if (turn->stack == stack) {
+        turn->ahead_ns += ns;
+    } else if (turn->ahead_ns >= ns) {
+        turn->ahead_ns -= ns;
+    } else {
+        turn->stack = stack;
+        turn->ahead_ns = ns - turn->ahead_ns;
     }
 }
 
 /*
- * The stack to which the turn's time went: its slowest call, or the computing if that took longer.
- * Several calls of one line may add up to the whole of it.
+ * The stack to which a turn's time went. Where less than a quarter of it is known (the thread was
+ * not let on a CPU, or waited for another's GIL) it is nobody's fault in this thread.
  */
-static __always_inline __u64 turn_blame(const struct turn *turn, __u32 process) {
-    if (turn->worst_stack && turn->worst_ns >= turn->samples * SAMPLE_NS)
-        return turn->worst_stack;
-    return turn->sampled_stack ?: process;
+static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
+    return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
 }
 
 /* A loop comes back to its selector. */
@@ -112,7 +116,7 @@ static __always_inline void loop_returns(struct thread *thread, __u32 process, _
     struct act_sum *sum;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        sum = act_sum(process, turn_blame(&thread->loop, process), ACT_STALL, 0, 0, now);
+        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }
@@ -134,9 +138,11 @@ static __always_inline __u32 holders_of(struct file *file) {
 /* The stack for which a connection waited. When the queue is emptied at one go, the turn may have
  * begun at the connection before it, a moment ago. */
 static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 now) {
-    if (turn->before && now - turn->since_ns < stall_ns && !turn->worst_stack)
+    __u64 ns = now - turn->since_ns;
+
+    if (turn->before && ns < stall_ns)
         return turn->before;
-    return turn_blame(turn, process);
+    return turn_blame(turn, ns, process);
 }
 
 /* A connection came out of the accept queue: how long was it in there? */

@@ -1,18 +1,306 @@
 //! `event-loop-blocked`: a call, or computing, on an event loop's thread that keeps the loop from running.
 
-use crate::ledger::Ledger;
+use std::collections::BTreeMap;
 
-use super::Verdicts;
+use crate::ledger::{Conduct, Ledger, SECOND_NS};
+use crate::source::{Act, WaitClass};
 
-/// Thresholds of `event-loop-blocked`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct EventLoopBlockedThresholds {}
+use super::draft::Draft;
+use super::finding::{Confidence, Evidence, Kind, Severity};
+use super::{Verdicts, awaited, event_loop, wording};
+
+/// Thresholds of `event-loop-blocked`. The kernel side tells of standstills from 50 ms: shorter ones
+/// are within what a busy loop's turn takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventLoopBlockedThresholds {
+    /// Mean standstill from which it is critical: 1 s, the audits' band. Users notice, and other
+    /// services' timeouts and health checks begin to fail.
+    pub critical_ns: u64,
+    /// Mean standstill from which it is high: 100 ms, the audits' band.
+    pub high_ns: u64,
+    /// Standstills that confirm it: 3. What is done once (a lazy import, a model that is loaded when
+    /// the service starts) is over before anybody waits.
+    pub confirmed_count: u64,
+    /// The same where the mean is below `high_ns`: 6. A machine that is busy elsewhere stretches a
+    /// turn now and then, at one line or another.
+    pub short_count: u64,
+    /// Time between the first and the last that confirms it: 4 s. A start-up's turns follow at once.
+    pub span_ns: u64,
+    /// Share of the time that the loop stands still at the line: 0.005. Below that a heart-beat each
+    /// second is late for less than 5 ms in the mean.
+    pub share: f64,
+    /// The window of rate and share: the last minute.
+    pub window_ns: u64,
+}
+
+impl Default for EventLoopBlockedThresholds {
+    fn default() -> Self {
+        Self {
+            critical_ns: SECOND_NS,
+            high_ns: SECOND_NS / 10,
+            confirmed_count: 3,
+            short_count: 6,
+            span_ns: 4 * SECOND_NS,
+            share: 0.005,
+            window_ns: 60 * SECOND_NS,
+        }
+    }
+}
 
 /// Judges every line.
 pub(super) fn evaluate(
-    _ledger: &Ledger,
-    _thresholds: &EventLoopBlockedThresholds,
-    _now_ns: u64,
-    _verdicts: &mut Verdicts,
+    ledger: &Ledger,
+    thresholds: &EventLoopBlockedThresholds,
+    now_ns: u64,
+    verdicts: &mut Verdicts,
 ) {
+    for blocked in gather(ledger) {
+        if let Some(draft) = judge(&blocked, ledger, thresholds, now_ns) {
+            verdicts.findings.push(draft.about(blocked.line, ledger, now_ns));
+        }
+    }
+}
+
+/// Standstills that are told at one line.
+struct Blocked<'a> {
+    line: &'a Conduct,
+    /// The call; `None` where the time was spent computing.
+    wait: Option<&'a Conduct>,
+    /// Standstills at other lines of the same function, where it computes.
+    others: Vec<&'a Conduct>,
+}
+
+fn gather(ledger: &Ledger) -> Vec<Blocked<'_>> {
+    let mut gathered: Vec<Blocked<'_>> = Vec::new();
+    let mut stalls: Vec<&Conduct> = ledger
+        .conducts_of(Act::Stall)
+        .filter(|conduct| {
+            let Some(stack) = &conduct.stack else { return false };
+            let frames = &stack.frames;
+            conduct.site.is_some()
+                && event_loop::runs(frames)
+                && !event_loop::waits(frames)
+                && !event_loop::imports(frames)
+        })
+        .collect();
+    stalls.sort_by_key(|conduct| std::cmp::Reverse(conduct.total.sums.ns));
+    for line in stalls {
+        let wait = awaited::longest(ledger, line)
+            .filter(|wait| wait.total.sums.ns >= line.total.sums.ns / 2);
+        // Which line of a computing function is met is chance: they are told as one.
+        let same = gathered.iter_mut().find(|known| {
+            let names = |conduct: &Conduct| {
+                conduct.site.as_ref().map(|s| (s.file.clone(), s.function.clone()))
+            };
+            wait.is_none()
+                && known.wait.is_none()
+                && known.line.process == line.process
+                && names(known.line) == names(line)
+        });
+        match same {
+            Some(known) => known.others.push(line),
+            None => gathered.push(Blocked { line, wait, others: Vec::new() }),
+        }
+    }
+    gathered
+}
+
+fn judge(
+    blocked: &Blocked<'_>,
+    ledger: &Ledger,
+    thresholds: &EventLoopBlockedThresholds,
+    now_ns: u64,
+) -> Option<Draft> {
+    let (mut sums, covered_ns) = blocked.line.window(now_ns, thresholds.window_ns);
+    let (mut first_ns, mut last_ns) = (blocked.line.total.first_ns, blocked.line.total.last_ns);
+    for other in &blocked.others {
+        sums.add(&other.window(now_ns, thresholds.window_ns).0);
+        first_ns = first_ns.min(other.total.first_ns);
+        last_ns = last_ns.max(other.total.last_ns);
+    }
+    if sums.count == 0 {
+        return None;
+    }
+    let mean_ns = sums.ns as f64 / sums.count as f64;
+    // A conduct begins when its first standstill ends.
+    let window_ns = (covered_ns.max(now_ns.saturating_sub(first_ns).min(thresholds.window_ns))
+        as f64
+        + mean_ns)
+        .max(5.0 * SECOND_NS as f64);
+    let share = sums.ns as f64 / window_ns;
+    let severity = match mean_ns as u64 {
+        ns if ns >= thresholds.critical_ns => Severity::Critical,
+        ns if ns >= thresholds.high_ns => Severity::High,
+        _ => Severity::Medium,
+    };
+    let needed = if severity == Severity::Medium {
+        thresholds.short_count
+    } else {
+        thresholds.confirmed_count
+    };
+    let goes_on = last_ns.saturating_sub(first_ns) >= thresholds.span_ns;
+    let confidence = if sums.count >= needed && goes_on {
+        Confidence::Confirmed
+    } else if sums.count >= 2 && severity > Severity::Medium && goes_on {
+        Confidence::Suspected
+    } else {
+        return None;
+    };
+    if share < thresholds.share {
+        return None;
+    }
+    let per_minute = sums.count as f64 * 60.0 * SECOND_NS as f64 / window_ns;
+    let mut evidence = BTreeMap::from([
+        ("count", Evidence::Count(sums.count)),
+        ("per_minute", Evidence::Measure(wording::rounded(per_minute))),
+        ("mean_ms", Evidence::Measure(wording::rounded(mean_ns / 1e6))),
+        ("max_ms", Evidence::Measure(wording::rounded(sums.max_ns as f64 / 1e6))),
+        ("share_of_time", Evidence::Measure(wording::rounded(share))),
+        ("window_seconds", Evidence::Measure(wording::seconds(window_ns as u64))),
+    ]);
+    let (call, about) = match blocked.wait {
+        Some(wait) => (awaited::call(wait), awaited::object(ledger, &wait.objects)),
+        None => ("computing", None),
+    };
+    evidence.insert("call", Evidence::Text(call.to_owned()));
+    if let Some(about) = &about {
+        evidence.insert("object", Evidence::Text(about.clone()));
+    }
+    let what = match (blocked.wait, about) {
+        (Some(_), Some(about)) => format!("`{call}` ({about})"),
+        (Some(_), None) => format!("`{call}`"),
+        (None, _) => "computing".to_owned(),
+    };
+    let summary = format!(
+        "The event loop stood still {} times, {}/min, for {} in the mean and {} at most, {} % of \
+         the time, while this line was in {what}.",
+        wording::count(sums.count),
+        wording::rate(per_minute),
+        awaited::length(mean_ns),
+        awaited::length(sums.max_ns as f64),
+        awaited::percent(share),
+    );
+    let advice = advice(blocked.wait).to_owned();
+    let kind = Kind::EventLoopBlocked;
+    Some(Draft { kind, severity, confidence, evidence, summary, advice })
+}
+
+fn advice(wait: Option<&Conduct>) -> &'static str {
+    let Some(Act::Wait(class)) = wait.map(|wait| wait.act) else {
+        return "Move the computing off the loop: `await asyncio.to_thread(...)` where it lets go of \
+                the GIL, a process pool (`loop.run_in_executor(pool, ...)`) where it does not.";
+    };
+    match class {
+        WaitClass::Receive
+        | WaitClass::Send
+        | WaitClass::Poll
+        | WaitClass::Connect
+        | WaitClass::Accept => {
+            "Use an async client (`aiohttp`, `httpx.AsyncClient`, the driver's asyncio API), or call \
+             this one by `await asyncio.to_thread(...)`."
+        }
+        WaitClass::Child => {
+            "Use `await asyncio.create_subprocess_exec(...)`, or run it by \
+             `await asyncio.to_thread(subprocess.run, ...)`."
+        }
+        WaitClass::Sleep => {
+            "`await asyncio.sleep(...)` instead of sleeping; where a library sleeps (a database \
+             that is locked), call it by `await asyncio.to_thread(...)`."
+        }
+        _ => "Do it off the loop, by `await asyncio.to_thread(...)`, and await the result.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::{About, Script, Story, frame};
+    use super::*;
+    use crate::event::StackId;
+    use crate::source::Sums;
+
+    const EVENTS: &str = "/usr/lib/python3.12/asyncio/events.py";
+    const BASE_EVENTS: &str = "/usr/lib/python3.12/asyncio/base_events.py";
+
+    fn handler(script: &mut Script, line: u32) -> StackId {
+        script.stack(&[("/srv/app.py", line), (EVENTS, 84), (BASE_EVENTS, 1_936)])
+    }
+
+    fn stall(script: &mut Script, at: f64, stack: StackId, seconds: f64) {
+        let ns = (seconds * 1e9) as u64;
+        let sums = Sums { count: 1, ns, max_ns: ns, ..Sums::default() };
+        script.act(at, stack, Act::Stall, 0, sums);
+    }
+
+    fn found(story: &Story) -> Vec<&super::super::Finding> {
+        story.of(Kind::EventLoopBlocked)
+    }
+
+    /// Exercise a handler that waits for a peer: told with the call, and who it waited for.
+    #[test]
+    fn a_handler_that_waits_for_a_peer() {
+        let mut script = Script::default();
+        let stack = handler(&mut script, 10);
+        let peer = script.peer(6379);
+        let about = About { call: libc::SYS_recvfrom as u16, ..About::default() };
+        for n in 0..10 {
+            let at = 1.0 + 2.0 * f64::from(n);
+            stall(&mut script, at, stack, 0.3);
+            let sums = Sums { count: 1, ns: 299_000_000, max_ns: 299_000_000, ..Sums::default() };
+            script.act_about(at, stack, Act::Wait(WaitClass::Receive), peer, sums, about);
+        }
+        let story = script.play(20);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        assert_eq!((finding.severity, finding.confidence), (Severity::High, Confidence::Confirmed));
+        assert_eq!(finding.evidence["call"], Evidence::Text("recvfrom".to_owned()));
+        assert!(finding.summary.contains("127.0.0.1:6379"), "{}", finding.summary);
+        assert!(finding.advice.contains("async client"), "{}", finding.advice);
+        assert!(story.of(Kind::SlowCall).is_empty(), "told once");
+    }
+
+    /// Exercise computing that is met at one line or another of a function: one finding.
+    #[test]
+    fn computing_is_told_by_function() {
+        let mut script = Script::default();
+        let lines: Vec<StackId> = (10..14).map(|line| handler(&mut script, line)).collect();
+        for n in 0..12u32 {
+            stall(&mut script, 1.0 + f64::from(n), lines[n as usize % 4], 1.2);
+        }
+        let story = script.play(20);
+        assert_eq!(found(&story).len(), 1);
+        assert_eq!(found(&story)[0].severity, Severity::Critical);
+        assert_eq!(found(&story)[0].evidence["count"], Evidence::Count(12));
+        assert_eq!(found(&story)[0].evidence["call"], Evidence::Text("computing".to_owned()));
+    }
+
+    /// Exercise standstills that are no fault: a start, an import, a few hiccups, a program with a
+    /// selector but no event loop, and a loop that waits beside another one.
+    #[test]
+    fn standstills_that_are_fine() {
+        let mut script = Script::default();
+        let start = handler(&mut script, 10);
+        for at in [0.5, 1.5, 2.5] {
+            stall(&mut script, at, start, 0.9);
+        }
+        let hiccup = handler(&mut script, 20);
+        for at in [3.0, 9.0, 15.0] {
+            stall(&mut script, at, hiccup, 0.06);
+        }
+        let import = script.stack(&[
+            ("/srv/lazy.py", 1),
+            ("<frozen importlib._bootstrap>", 241),
+            ("/srv/app.py", 30),
+            (BASE_EVENTS, 1_936),
+        ]);
+        let selector = script.line(40);
+        let selectors = "/usr/lib/python3.12/selectors.py";
+        let beside = script.stack(&[(selectors, 468), (BASE_EVENTS, 1_898), ("/srv/app.py", 50)]);
+        for n in 0..10 {
+            for stack in [import, selector, beside] {
+                stall(&mut script, 1.0 + 2.0 * f64::from(n), stack, 0.5);
+            }
+        }
+        let story = script.play(25);
+        assert!(found(&story).is_empty(), "{:?}", found(&story));
+    }
 }

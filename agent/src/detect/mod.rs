@@ -4,6 +4,7 @@
 //! and tells what is new. One rule a file; every number that they decide by is in [`Thresholds`].
 
 mod advice;
+mod awaited;
 mod board;
 mod busy_poll;
 mod commands;
@@ -11,6 +12,7 @@ mod connection_churn;
 mod connections;
 mod directory_scan_storm;
 mod draft;
+mod event_loop;
 mod event_loop_blocked;
 mod event_loop_churn;
 mod fd_headroom;

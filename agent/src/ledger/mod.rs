@@ -59,6 +59,12 @@ pub struct StackTotals {
     pub closed: u64,
     /// Of those, open now.
     pub alive: u64,
+    /// The responsible line.
+    pub site: Option<Frame>,
+    /// Monotonic nanoseconds of the first that it opened.
+    pub first_ns: u64,
+    /// Monotonic nanoseconds of the last.
+    pub last_ns: u64,
 }
 
 /// What is known. See the module for what it holds.
@@ -172,6 +178,9 @@ impl Ledger {
                 opened: entry.opened,
                 closed: entry.closed,
                 alive: u64::from(entry.alive),
+                site: entry.line().and_then(|(site, _)| site).cloned(),
+                first_ns: entry.span_ns.0,
+                last_ns: entry.span_ns.1,
             }
         })
     }

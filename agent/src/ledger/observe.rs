@@ -156,6 +156,7 @@ impl Ledger {
         let closed = counters.closed.checked_sub(entry.closed).unwrap_or(counters.closed);
         entry.opened = counters.opened;
         entry.closed = counters.closed;
+        entry.span_ns = (counters.first_ns, counters.last_ns);
         entry.held.0 = entry.held.0.saturating_add(opened);
         entry.held.1 = entry.held.1.saturating_add(closed);
         let kind = entry.kind;

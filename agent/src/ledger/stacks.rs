@@ -49,6 +49,8 @@ pub(super) struct StackEntry {
     pub(super) held: (u64, u64),
     /// Open descriptors at the last observation.
     pub(super) alive: u32,
+    /// Monotonic nanoseconds of the first that it opened, and of the last.
+    pub(super) span_ns: (u64, u64),
 }
 
 /// Stacks by process and id.
@@ -78,6 +80,7 @@ impl StackBook {
                 closed: 0,
                 held: (0, 0),
                 alive: 0,
+                span_ns: (0, 0),
             })),
         }
     }

@@ -40,7 +40,8 @@ pub enum Act {
     /// Of the bytes that it had mapped, some were unmapped.
     Unmap(Mapped),
     /// A call took long, or waited out its time (`repeats`). `starts`: had no limit of time, and were
-    /// no listening: to receive counts where an answer was waited for.
+    /// no listening: to receive counts where an answer was waited for. `bytes`: how many were for an
+    /// answer, as something had been sent on the connection since the last of them.
     Wait(WaitClass),
     /// An event loop stood still while this ran.
     Stall,

@@ -82,6 +82,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.newfstatat_number = calls::number("newfstatat");
         rodata.poll_number = calls::number("poll");
         rodata.ppoll_number = calls::number("ppoll");
+        rodata.flock_number = calls::number("flock");
         rodata.brk_number = calls::number("brk");
         rodata.mmap_number = calls::number("mmap");
         rodata.munmap_number = calls::number("munmap");
