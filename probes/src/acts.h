@@ -150,14 +150,16 @@ static __always_inline void modified_of(struct inode *inode, __s64 *seconds, __u
 }
 
 /*
- * The object of a file: the inode, as this process knows it. Its name is told to the agent when it
- * is first met; a file that is renamed afterwards keeps the name that it had.
+ * The object of a file: the inode, as this process knows it, with its generation, for the number of
+ * a deleted file is given to the next one. Its name is told to the agent when it is first met; a file
+ * that is renamed afterwards keeps the name that it had.
  */
 static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 process) {
     struct inode *inode = BPF_CORE_READ(file, f_inode);
     __u64 number = BPF_CORE_READ(inode, i_ino);
     __u32 device = BPF_CORE_READ(inode, i_sb, s_dev);
-    __u64 id = mixed(mixed(mixed(0x66696c65, number), device), process) | 1;
+    __u64 place = (__u64)BPF_CORE_READ(inode, i_generation) << 32 | device;
+    __u64 id = mixed(mixed(mixed(0x66696c65, number), place), process) | 1;
     struct object_life *life = undescribed(id, process);
     struct path_walk walk = {};
 
