@@ -150,9 +150,9 @@ static __always_inline void modified_of(struct inode *inode, __s64 *seconds, __u
 }
 
 /*
- * The object of a file: the inode, as this process knows it, with its generation, for the number of
- * a deleted file is given to the next one. Its name is told to the agent when it is first met; a file
- * that is renamed afterwards keeps the name that it had.
+ * The object of a file: the inode, as this process knows it, with its generation, for the number
+ * of a deleted file is given to the next one. Its name is told to the agent when it is first met; a
+ * file that is renamed afterwards keeps the name that it had.
  */
 static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 process) {
     struct inode *inode = BPF_CORE_READ(file, f_inode);

@@ -37,6 +37,16 @@ pub(super) fn rate(per_minute: f64) -> String {
     }
 }
 
+/// `800 bytes`, `12.5 kB`, `3.2 MB`, `1.0 GB`.
+pub(super) fn volume(bytes: f64) -> String {
+    match bytes {
+        b if b < 1e3 => format!("{b:.0} bytes"),
+        b if b < 1e6 => format!("{:.1} kB", b / 1e3),
+        b if b < 1e9 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.1} GB", b / 1e9),
+    }
+}
+
 /// `file.py:42 (function)`.
 pub(super) fn place(frame: &Frame) -> String {
     format!("{}:{} ({})", frame.file, frame.line, frame.function)
@@ -71,5 +81,8 @@ mod tests {
         assert_eq!(rate(6.25), "6.2");
         assert_eq!(rate(1_030.4), "1,030");
         assert_eq!(rounded(1.23456), 1.235);
+        assert_eq!(volume(812.0), "812 bytes");
+        assert_eq!(volume(20_480.0), "20.5 kB");
+        assert_eq!(volume(100e6), "100.0 MB");
     }
 }

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{graph, metrics, runtime};
-use crate::detect::{Change, Confidence, News};
+use crate::detect::{Change, Confidence, News, Rules, Thresholds};
 use crate::export::terminal::Style;
 use crate::export::{Report, json, output, terminal};
 
@@ -75,7 +75,10 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { color };
     let sizes = options.sizes.options(false, options.follow_children);
-    let mut watch = Watch::start(options.pid, &sizes, &options.app_root)?;
+    let mut thresholds = Thresholds::default();
+    thresholds.misplaced_file.places.clone_from(&options.place);
+    let rules = Rules::new(thresholds);
+    let mut watch = Watch::start(options.pid, &sizes, &options.app_root, rules)?;
     metrics.publish(&watch);
     super::greet(&watch.session);
     stop.after(options.duration);

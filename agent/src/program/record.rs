@@ -5,6 +5,7 @@ use super::error::{Exit, ProgramError};
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{graph, progress, runtime};
+use crate::detect::Rules;
 use crate::export::output;
 
 /// What is written, by the file's ending.
@@ -33,7 +34,7 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     let runtime = runtime()?;
     let mut stop = Stop::new(&runtime)?;
     let sizes = options.sizes.options(false, options.follow_children);
-    let mut watch = Watch::start(options.pid, &sizes, &[])?;
+    let mut watch = Watch::start(options.pid, &sizes, &[], Rules::default())?;
     super::greet(&watch.session);
     stop.after(options.duration);
     let mut progress = progress::Progress::new("recording");
