@@ -155,7 +155,7 @@ struct inode_facts {
     __u64 number;
     __u64 filesystem; /* its superblock */
     __u32 mode;
-    __u32 pad;
+    __u32 generation;
 };
 
 #define INODE_HEAD 128
@@ -165,6 +165,7 @@ static __always_inline void inode_facts(struct inode_facts *facts, struct file *
     __u8 head[INODE_HEAD];
 
     facts->inode = BPF_CORE_READ(file, f_inode);
+    facts->generation = BPF_CORE_READ(facts->inode, i_generation);
     if (bpf_core_field_offset(struct inode, i_ino) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_sb) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_mode) <= INODE_HEAD - 8) {
@@ -209,15 +210,17 @@ static __noinline int describe_file(struct scratch *s, struct file *file, __u64 
 }
 
 /*
- * The object of a file: the inode, as this process knows it. Its name is told to the agent when it
- * is first met; a file that is renamed afterwards keeps the name that it had.
+ * The object of a file: the inode, as this process knows it, with its generation, for the number of
+ * a deleted file is given to the next one. Its name is told to the agent when it is first met; a
+ * file that is renamed afterwards keeps the name that it had.
  */
 static __always_inline __u64 known_file(struct scratch *s, struct file *file,
                                         const struct inode_facts *facts, __u32 process) {
-    __u64 id = mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), process) | 1;
-    struct object_life *life = bpf_map_lookup_elem(&objects, &id);
+    __u64 life = (__u64)facts->generation << 32 | process;
+    __u64 id = mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), life) | 1;
+    struct object_life *known = bpf_map_lookup_elem(&objects, &id);
 
-    if (!life || !life->sent)
+    if (!known || !known->sent)
         describe_file(s, file, id, process);
     return id;
 }

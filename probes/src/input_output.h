@@ -4,8 +4,13 @@
 
 #include "call.h"
 
-#define O_APPEND   02000
-#define ECONNRESET 104
+#define O_APPEND    02000
+#define ECONNRESET  104
+#define BY_POSITION (~0ULL)
+/* Directories that are told apart by line; acts of further ones have no object. */
+#define LISTED_MAX 4096
+
+__u32 listed_apart = 0;
 
 /* A read, write or poll on a descriptor. `received` and `sent` are bytes. */
 static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 received,
@@ -39,8 +44,8 @@ static __always_inline void receives(struct call *c, __u32 fd, __s64 result) {
 }
 
 /*
- * Whether a reading that begins is of what this process has read before, and nothing has changed
- * since: the same size, the same time of modification.
+ * Whether a reading that begins, of a file or a directory, is of what this process has read before,
+ * and nothing has changed since: the same size, the same time of modification.
  */
 static __always_inline struct file_state *reading_begins(__u32 process, __u64 object,
                                                          struct inode *inode) {
@@ -70,7 +75,8 @@ static __always_inline struct file_state *reading_begins(__u32 process, __u64 ob
     return state;
 }
 
-/* Bytes of a regular file. `position`: where they begin. Returns the file's object. */
+/* Bytes of a regular file. `position`: where they begin; BY_POSITION when the call said so itself,
+ * as databases do: that is no pass over the file. Returns the file's object. */
 static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 bytes, __u64 position,
                                    bool writes) {
     struct inode *inode = BPF_CORE_READ(file, f_inode);
@@ -86,13 +92,17 @@ static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 byte
     if (!sum)
         return object;
     act_add(sum, bytes, c->ns);
+    if (position == BY_POSITION) {
+        sum->flags = flags | FILE_BY_POSITION;
+        return object;
+    }
     sum->flags = flags;
     if (!bytes)
         return object;
     if (writes) {
         if (flags & O_APPEND)
             __sync_fetch_and_add(&sum->repeats, 1);
-        else if (position == 0)
+        if (position == 0)
             __sync_fetch_and_add(&sum->starts, 1);
         return object;
     }
@@ -112,24 +122,24 @@ static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 byte
 /* The end of a directory's names: it has been read once through. */
 static __noinline int listed(struct call *c, struct file *file) {
     __u32 process = c->target->process;
-    struct file_key key = {.process = process};
-    struct file_state *state, fresh = {.passes = 1};
+    struct file_state *state;
     struct act_sum *sum;
+    __u64 object;
 
     walk_once(c);
-    key.object = file_object(c->s, file, process);
-    sum = act_sum(process, c->s->stack_id, ACT_LIST, 0, 0, c->now);
+    object = file_object(c->s, file, process);
+    state = reading_begins(process, object, BPF_CORE_READ(file, f_inode));
+    if (state && state->passes == 1)
+        state->apart = __sync_fetch_and_add(&listed_apart, 1) < LISTED_MAX;
+    if (!state || !state->apart)
+        object = 0;
+    sum = act_sum(process, c->s->stack_id, ACT_LIST, object, 0, c->now);
     if (!sum)
         return 0;
     act_add(sum, 0, c->ns);
     __sync_fetch_and_add(&sum->starts, 1);
-    state = bpf_map_lookup_elem(&files, &key);
-    if (state) {
-        state->passes++;
+    if (state && state->unchanged)
         __sync_fetch_and_add(&sum->repeats, 1);
-    } else if (bpf_map_update_elem(&files, &key, &fresh, BPF_NOEXIST)) {
-        count(FILE_FULL);
-    }
     return 0;
 }
 

@@ -92,6 +92,7 @@ struct inode {
     unsigned short i_mode;
     struct super_block *i_sb;
     unsigned long i_ino;
+    __u32 i_generation;
     __s64 i_size;
     __s64 i_mtime_sec; /* from 6.11 */
     __u32 i_mtime_nsec;

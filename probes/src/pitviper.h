@@ -176,7 +176,8 @@ enum act {
                        since this process last read it; repeat_bytes: what was read so */
     ACT_WRITE,      /* to a regular file; starts: from its beginning; repeats: appended */
     ACT_SYNC,       /* fsync, fdatasync */
-    ACT_LIST,       /* starts: directories begun; repeats: of these, listed before */
+    ACT_LIST,       /* read the directory `object` through; repeats: unchanged since it was listed
+                       before */
     ACT_STAT,
     ACT_MAP,   /* bytes mapped; object: the file, or 0 */
     ACT_UNMAP, /* bytes of those that were unmapped again */
@@ -213,8 +214,11 @@ struct act_sum {
     __u64 last_ns;
     __u16 mode;    /* of the descriptor that it was about, as last seen */
     __u16 made_by; /* the syscall that made that descriptor */
-    __u32 flags;   /* its file's flags (O_APPEND, O_NONBLOCK) */
+    __u32 flags;   /* its file's flags (O_APPEND, O_NONBLOCK); FILE_BY_POSITION */
 };
+
+/* The last read or write said itself where it begins: pread, pwrite. No flag of a file. */
+#define FILE_BY_POSITION (1U << 31)
 
 enum mapped {
     MAPPED_ANONYMOUS = 0,
@@ -253,6 +257,8 @@ struct file_state {
     __u32 unchanged; /* the reading that goes on is of what was read before */
     __u64 passes;
     __u64 unchanged_passes;
+    __u32 apart; /* a directory that is told apart */
+    __u32 pad;
 };
 
 /* A process that a traced one made, until it is reaped. */

@@ -145,11 +145,11 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
     return 0;
 }
 
-/* Where the bytes of a call begin in its file. */
+/* Where the bytes of a call begin in its file; BY_POSITION of those that say it themselves. */
 static __always_inline __u64 position_of(struct call *c, struct pt_regs *regs, struct file *file,
                                          __u64 bytes) {
     if (syscall_positioned[c->number & (MAX_SYSCALLS - 1)])
-        return call_argument(regs, 3);
+        return BY_POSITION;
     return BPF_CORE_READ(file, f_pos) - bytes;
 }
 

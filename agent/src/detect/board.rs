@@ -61,6 +61,8 @@ pub enum Refutation {
     ClosedLater,
     /// They grow no more, and are in use.
     UsedLater,
+    /// The file that grew was rotated.
+    RotatedLater,
 }
 
 impl Refutation {
@@ -69,6 +71,7 @@ impl Refutation {
         match self {
             Self::ClosedLater => "closed_later",
             Self::UsedLater => "used_later",
+            Self::RotatedLater => "rotated_later",
         }
     }
 
@@ -76,6 +79,7 @@ impl Refutation {
         match self {
             Self::ClosedLater => " Earlier ones were closed later, and closes kept up.",
             Self::UsedLater => " They grew no further, and were in use later.",
+            Self::RotatedLater => " It was rotated later.",
         }
     }
 }

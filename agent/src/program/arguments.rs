@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::family::Family;
+use crate::detect::Place;
 use crate::source::ebpf;
 
 /// Names the Python line that leaks descriptors, in a running process.
@@ -116,6 +117,10 @@ pub(super) struct AttachOptions {
     /// Code below this directory is your own [default: all that is not stdlib or site-packages]
     #[arg(long, value_name = "DIR")]
     pub(super) app_root: Vec<PathBuf>,
+    /// Files that match the first glob belong where the second one matches, like '*.db=/data/**';
+    /// others are findings. Can be given several times
+    #[arg(long, value_name = "GLOB=GLOB", value_parser = Place::parse)]
+    pub(super) place: Vec<Place>,
     #[command(flatten)]
     pub(super) sizes: Sizes,
 }

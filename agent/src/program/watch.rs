@@ -61,9 +61,9 @@ impl Watch {
         pid: u32,
         options: &ebpf::Options,
         app_roots: &[PathBuf],
+        rules: Rules,
     ) -> Result<Self, ProgramError> {
         let session = Session::attach(pid, options)?;
-        let rules = Rules::default();
         let mut ledger = Ledger::new(Limits::default());
         ledger.set_ownership(Ownership::new(app_roots.iter().cloned()));
         let mut watch = Self {

@@ -25,13 +25,15 @@ pub enum Act {
     /// it before it had sent anything.
     Connection,
     /// Read a regular file. `starts`: from its beginning; `repeats`: of these, unchanged since the
-    /// process last read it; `repeat_bytes`: read so.
+    /// process last read it; `repeat_bytes`: read so. Reads that say their position are only counted.
     Read,
-    /// Wrote to a regular file. `starts`: from its beginning; `repeats`: appended.
+    /// Wrote to a regular file. `starts`: from its beginning; `repeats`: appended. Writes that say
+    /// their position are only counted.
     Write,
     /// fsync, fdatasync, ftruncate.
     Sync,
-    /// Read a directory through. `repeats`: one that the process had read before.
+    /// Read the object, a directory, through; no object beyond the first 4,096 directories.
+    /// `repeats`: unchanged since the process had read it before.
     List,
     /// Looked at a path.
     Stat,
@@ -212,7 +214,8 @@ pub struct ActCounters {
     pub mode: u16,
     /// The syscall that made that descriptor; 0 when unknown.
     pub made_by: u16,
-    /// The flags of its file (O_APPEND, O_NONBLOCK); of [`Act::Connect`] the socket's type.
+    /// The flags of its file (O_APPEND, O_NONBLOCK, [`BY_POSITION`]); of [`Act::Connect`] the
+    /// socket's type.
     pub flags: u32,
 }
 
@@ -240,6 +243,9 @@ pub struct LiveChild {
     /// 0: a child; 1 and more: a child's child.
     pub depth: u32,
 }
+
+/// In [`ActCounters::flags`]: the last read or write said itself where it begins, as databases do.
+pub const BY_POSITION: u32 = 1 << 31;
 
 /// Buckets of a [`WaitHistogram`].
 pub const WAIT_BUCKETS: usize = 40;

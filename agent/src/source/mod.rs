@@ -12,7 +12,7 @@ mod activity;
 mod snapshot;
 
 pub use activity::{
-    Act, ActCounters, LiveChild, Mapped, Sums, WAIT_BUCKETS, WaitClass, WaitHistogram,
+    Act, ActCounters, BY_POSITION, LiveChild, Mapped, Sums, WAIT_BUCKETS, WaitClass, WaitHistogram,
 };
 pub use snapshot::{
     DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, StackOutcomes, TableCheck,
