@@ -179,7 +179,7 @@ enum act {
     ACT_UNMAP, /* bytes of those that were unmapped again */
     ACT_WAIT,  /* a call that took long, or that waited out its time (repeats); starts: of these
                   without a limit of time */
-    ACT_STALL, /* an event loop stood still: ns */
+    ACT_STALL, /* an event loop stood still: ns; object: the task that ran */
     ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns */
     ACT_OFF_CPU,
     ACT_ON_CPU, /* samples */
@@ -306,13 +306,30 @@ struct thread {
     __u32 restarted; /* the call goes on by restart_syscall */
     struct turn loop;
     struct turn server;
+    __u64 worst_task; /* the task that ran at the loop's worst call */
+    __u64 sampled_task;
 };
 
-enum object_kind { OBJECT_FILE = 1, OBJECT_PEER, OBJECT_COMMAND };
+enum object_kind { OBJECT_FILE = 1, OBJECT_PEER, OBJECT_COMMAND, OBJECT_TASK };
 
 struct object_life {
     __u32 process;
     __u32 sent;
+};
+
+/* asyncio in one address space: where its running tasks and their names lie. */
+struct asyncio {
+    __u64 current_tasks; /* the dict */
+    __u32 process;
+    __u32 named; /* distinct names that were told */
+    __u16 task_coro;
+    __u16 task_name;
+    __u16 coro_frame;
+    __u16 frame_inside; /* the frame itself lies there (3.11+), and not a pointer to it */
+    __u16 keys_size;
+    __u16 keys_log; /* 3.11+: the size of the indices as a logarithm */
+    __u16 keys_count;
+    __u16 keys_indices;
 };
 
 struct code_key {
@@ -396,6 +413,11 @@ enum counter {
     CONNECTING_FULL,
     FILE_FULL,
     WAIT_FULL,
+    TASK_EMITTED,
+    TASK_NAMED,
+    TASK_UNREADABLE,
+    TASK_NOT_ON_STACK,
+    TASK_NAMES_FULL,
     COUNTERS,
 };
 
@@ -499,11 +521,13 @@ struct event_process {
     __u32 pad;
 };
 
-#define OBJECT_MAX 4096
+#define OBJECT_MAX    4096
+#define TASK_NAME_MAX 64
 
 /*
  * What acts are about. A file: the names on its path, innermost first, each ended by '/'. A peer: a
- * struct sockaddr. A command: its argv, each ended by a NUL.
+ * struct sockaddr. A command: its argv, each ended by a NUL. A task: its name's code points of
+ * `mode` bytes each; with mode 0 a number, in two digits of 30 bits, of which the name is made.
  */
 struct event_object {
     struct event_header header;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "call.h"
+#include "task_name.h"
 
 SEC("perf_event")
 int sample(void *context) {
@@ -28,6 +29,7 @@ int sample(void *context) {
     if (thread->loop.since_ns && now - thread->loop.since_ns >= stall_ns / 2) {
         thread->loop.sampled_stack = stack;
         thread->loop.samples++;
+        thread->sampled_task = running_task(tgid, SCRATCH_SAMPLE);
     }
     if (thread->server.since_ns) {
         thread->server.sampled_stack = stack;

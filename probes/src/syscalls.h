@@ -8,6 +8,7 @@
 #include "connections.h"
 #include "descriptors.h"
 #include "memory.h"
+#include "task_name.h"
 
 #define O_NONBLOCK    04000
 #define AT_EMPTY_PATH 0x1000
@@ -79,7 +80,8 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
     }
     walk_once(c);
     if (c->ns >= slow_ns && c->thread && wait != WAIT_EPOLL && wait != WAIT_ACCEPT) {
-        turn_slow(&c->thread->loop, c->s->stack_id, c->ns);
+        if (turn_slow(&c->thread->loop, c->s->stack_id, c->ns))
+            c->thread->worst_task = running_task(c->tgid, SCRATCH_SYSCALL);
         turn_slow(&c->thread->server, c->s->stack_id, c->ns);
     }
     sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);

@@ -86,11 +86,13 @@ static __always_inline void turn_begin(struct turn *turn, __u64 now) {
     turn->worst_stack = turn->sampled_stack = 0;
 }
 
-static __always_inline void turn_slow(struct turn *turn, __u64 stack, __u64 ns) {
-    if (turn->since_ns && ns > turn->worst_ns) {
-        turn->worst_ns = ns;
-        turn->worst_stack = stack;
-    }
+/* Whether it is the turn's slowest so far. */
+static __always_inline bool turn_slow(struct turn *turn, __u64 stack, __u64 ns) {
+    if (!turn->since_ns || ns <= turn->worst_ns)
+        return false;
+    turn->worst_ns = ns;
+    turn->worst_stack = stack;
+    return true;
 }
 
 /* The stack to which the turn's time went: a call, if it took half of it and more. */
@@ -106,9 +108,15 @@ static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32
 static __always_inline void loop_returns(struct thread *thread, __u32 process, __u64 now) {
     __u64 ns = now - thread->loop.since_ns;
     struct act_sum *sum;
+    __u64 stack, task = 0;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
+        stack = turn_blame(&thread->loop, ns, process);
+        if (stack == thread->loop.worst_stack)
+            task = thread->worst_task;
+        else if (stack == thread->loop.sampled_stack)
+            task = thread->sampled_task;
+        sum = act_sum(process, stack, ACT_STALL, task, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }

@@ -40,7 +40,7 @@ pub enum Act {
     Unmap(Mapped),
     /// A call took long, or waited out its time (`repeats`). `starts`: had no limit of time.
     Wait(WaitClass),
-    /// An event loop stood still while this ran.
+    /// An event loop stood still while this ran; the object is the task that did.
     Stall,
     /// A connection waited to be accepted while this ran.
     Queue,
