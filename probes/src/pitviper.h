@@ -289,8 +289,8 @@ struct turn {
     __u64 since_ns; /* 0: it serves nobody */
     __u64 worst_ns; /* the longest call of the turn */
     __u64 worst_stack;
-    __u64 sampled_stack; /* where it computed */
-    __u64 samples;
+    __u64 sampled_stack; /* where it computed most */
+    __u64 samples;       /* there, less those elsewhere */
 };
 
 /* A thread, in its task storage. */

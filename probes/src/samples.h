@@ -27,14 +27,11 @@ int sample(void *context) {
     if (!thread)
         return 0;
     if (thread->loop.since_ns && now - thread->loop.since_ns >= stall_ns / 2) {
-        thread->loop.sampled_stack = stack;
-        thread->loop.samples++;
-        thread->sampled_task = running_task(tgid, SCRATCH_SAMPLE);
+        if (turn_sampled(&thread->loop, stack))
+            thread->sampled_task = running_task(tgid, SCRATCH_SAMPLE);
     }
-    if (thread->server.since_ns) {
-        thread->server.sampled_stack = stack;
-        thread->server.samples++;
-    }
+    if (thread->server.since_ns)
+        turn_sampled(&thread->server, stack);
     return 0;
 }
 

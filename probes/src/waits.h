@@ -95,6 +95,22 @@ static __always_inline bool turn_slow(struct turn *turn, __u64 stack, __u64 ns) 
     return true;
 }
 
+/*
+ * Keeps the stack that most of the turn's samples have, if most have one (the vote of Boyer and
+ * Moore): what is freed when a long call has returned is not the reason. Whether it is this one.
+ */
+static __always_inline bool turn_sampled(struct turn *turn, __u64 stack) {
+    if (turn->sampled_stack != stack) {
+        if (turn->samples) {
+            turn->samples--;
+            return false;
+        }
+        turn->sampled_stack = stack;
+    }
+    turn->samples++;
+    return true;
+}
+
 /* The stack to which the turn's time went: a call, if it took half of it and more. */
 static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
     if (turn->worst_stack && turn->worst_ns >= ns / 2)
