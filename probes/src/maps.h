@@ -42,6 +42,7 @@ struct walk {
     __u32 space;
     __u32 status;
     __u8 window[4096 + 128];
+    __u64 frames[MAX_FRAMES]; /* the addresses of those that were met */
 };
 
 /* Work space of one run of a program: too large for its stack. */
@@ -185,6 +186,23 @@ struct {
     __type(key, __u64);
     __type(value, struct connecting);
 } connecting SEC(".maps");
+
+/* By address space. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct asyncio);
+} asyncios SEC(".maps");
+
+/* Tasks that were described. Not in `objects`: a sample of the CPU may only write to what is
+ * allocated beforehand (before 6.1). */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __type(value, struct object_life);
+} task_names SEC(".maps");
 
 /* Zeros. */
 struct {

@@ -19,6 +19,7 @@ const struct event_code *unused_event_code __attribute__((unused));
 const struct event_stack *unused_event_stack __attribute__((unused));
 const struct event_descriptor *unused_event_descriptor __attribute__((unused));
 const struct event_object *unused_event_object __attribute__((unused));
+const struct asyncio *unused_asyncio __attribute__((unused));
 const struct event_process *unused_event_process __attribute__((unused));
 const struct event_child *unused_event_child __attribute__((unused));
 const enum call_class unused_call_class __attribute__((unused)) = CALL_IGNORED;

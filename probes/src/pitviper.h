@@ -185,7 +185,7 @@ enum act {
                   without a limit of time, of receiving only what an answer was waited for in;
                   bytes: how many were for an answer: something had been sent on the connection
                   since the last of them */
-    ACT_STALL, /* an event loop stood still: ns */
+    ACT_STALL, /* an event loop stood still: ns; object: the task that ran */
     ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns; flags: how many
                   hold the listening socket */
     ACT_OFF_CPU,
@@ -321,13 +321,29 @@ struct thread {
     __u32 pad;
     struct turn loop;
     struct turn server;
+    __u64 loop_task; /* the task that ran when the loop's stack got its newest vote, or 0 */
 };
 
-enum object_kind { OBJECT_FILE = 1, OBJECT_PEER, OBJECT_COMMAND };
+enum object_kind { OBJECT_FILE = 1, OBJECT_PEER, OBJECT_COMMAND, OBJECT_TASK };
 
 struct object_life {
     __u32 process;
     __u32 sent;
+};
+
+/* asyncio in one address space: where its running tasks and their names lie. */
+struct asyncio {
+    __u64 current_tasks; /* the dict */
+    __u32 process;
+    __u32 named; /* distinct names that were told */
+    __u16 task_coro;
+    __u16 task_name;
+    __u16 coro_frame;
+    __u16 frame_inside; /* the frame itself lies there (3.11+), and not a pointer to it */
+    __u16 keys_size;
+    __u16 keys_log; /* 3.11+: the size of the indices as a logarithm */
+    __u16 keys_count;
+    __u16 keys_indices;
 };
 
 struct code_key {
@@ -411,6 +427,11 @@ enum counter {
     CONNECTING_FULL,
     FILE_FULL,
     WAIT_FULL,
+    TASK_EMITTED,
+    TASK_NAMED,
+    TASK_UNREADABLE,
+    TASK_NOT_ON_STACK,
+    TASK_NAMES_FULL,
     COUNTERS,
 };
 
@@ -533,11 +554,13 @@ struct event_child {
     __u32 status;
 };
 
-#define OBJECT_MAX 4096
+#define OBJECT_MAX    4096
+#define TASK_NAME_MAX 64
 
 /*
  * What acts are about. A file: the names on its path, innermost first, each ended by '/'. A peer: a
- * struct sockaddr. A command: its argv, each ended by a NUL.
+ * struct sockaddr. A command: its argv, each ended by a NUL. A task: its name's code points of
+ * `mode` bytes each; with mode 0 a number, in two digits of 30 bits, of which the name is made.
  */
 struct event_object {
     struct event_header header;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "call.h"
+#include "task_name.h"
 
 /* Between two samples: the agent asks for 99 a second. */
 #define SAMPLE_NS (1000000000 / 99)
@@ -28,7 +29,8 @@ int sample(void *context) {
     thread = thread_of(task, false);
     if (!thread)
         return 0;
-    turn_spent(&thread->loop, stack, SAMPLE_NS);
+    if (turn_spent(&thread->loop, stack, SAMPLE_NS) && now - thread->loop.since_ns >= stall_ns / 2)
+        thread->loop_task = running_task(tgid, SCRATCH_SAMPLE);
     turn_spent(&thread->server, stack, SAMPLE_NS);
     return 0;
 }

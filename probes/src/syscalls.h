@@ -8,6 +8,7 @@
 #include "connections.h"
 #include "descriptors.h"
 #include "memory.h"
+#include "task_name.h"
 
 #define O_NONBLOCK    04000
 #define AT_EMPTY_PATH 0x1000
@@ -104,7 +105,9 @@ static __noinline int turn_took(struct call *c) {
     if (c->wait == WAIT_LOCK && c->ns < slow_ns)
         return 0;
     walk_once(c);
-    turn_spent(&c->thread->loop, c->s->stack_id, c->ns);
+    if (turn_spent(&c->thread->loop, c->s->stack_id, c->ns) &&
+        (c->ns >= slow_ns || c->now - c->thread->loop.since_ns >= stall_ns / 2))
+        c->thread->loop_task = running_task(c->tgid, SCRATCH_SYSCALL);
     turn_spent(&c->thread->server, c->s->stack_id, c->ns);
     return 0;
 }
@@ -189,6 +192,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         use(c, call_argument(regs, 0), 0, 0);
         if (c->thread && !c->thread->loop.since_ns) {
             c->thread->loop_fd = call_argument(regs, 0);
+            c->thread->loop_task = 0;
             turn_begin(&c->thread->loop, c->now);
         }
         return 0;

@@ -87,19 +87,22 @@ static __always_inline void turn_begin(struct turn *turn, __u64 now) {
     turn->stack = turn->ahead_ns = turn->known_ns = 0;
 }
 
-/* A majority's vote needs no more than one candidate (Boyer and Moore). */
-static __always_inline void turn_spent(struct turn *turn, __u64 stack, __u64 ns) {
+/* Adds time to a stack, by the vote of Boyer and Moore: a majority needs no more than one
+ * candidate. Whether this stack is the candidate now. */
+static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns) {
     if (!turn->since_ns)
-        return;
+        return false;
     turn->known_ns += ns;
     if (turn->stack == stack) {
         turn->ahead_ns += ns;
     } else if (turn->ahead_ns >= ns) {
         turn->ahead_ns -= ns;
+        return false;
     } else {
         turn->stack = stack;
         turn->ahead_ns = ns - turn->ahead_ns;
     }
+    return true;
 }
 
 /*
@@ -114,9 +117,13 @@ static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32
 static __always_inline void loop_returns(struct thread *thread, __u32 process, __u64 now) {
     __u64 ns = now - thread->loop.since_ns;
     struct act_sum *sum;
+    __u64 stack, task = 0;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
+        stack = turn_blame(&thread->loop, ns, process);
+        if (stack == thread->loop.stack)
+            task = thread->loop_task;
+        sum = act_sum(process, stack, ACT_STALL, task, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }

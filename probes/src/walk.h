@@ -106,6 +106,7 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
             id = learn_code(code, tgid, user);
         s->stack.frames[n & (MAX_FRAMES - 1)].code = id;
         s->stack.frames[n & (MAX_FRAMES - 1)].instruction = instruction;
+        w->frames[n & (MAX_FRAMES - 1)] = w->low + offset;
         n++;
         w->hash = (w->hash ^ (id ? id : code)) * 0xff51afd7ed558ccdULL;
         w->hash = (w->hash ^ (w->hash >> 32) ^ instruction) * 0xc4ceb9fe1a85ec53ULL;

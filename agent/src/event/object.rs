@@ -1,4 +1,4 @@
-//! What acts are about: files, peers and commands, described once.
+//! What acts are about: files, peers, commands and tasks, described once.
 
 use super::ProcessId;
 
@@ -40,4 +40,6 @@ pub enum Object {
         /// There was more.
         cut: bool,
     },
+    /// A task of asyncio: its name; one longer than 64 bytes is cut and ends with `…`.
+    Task(String),
 }

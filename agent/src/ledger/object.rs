@@ -10,11 +10,12 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
 impl Object {
-    /// `/var/lib/app.db`, `127.0.0.1:6379`, `vm_stat -c 1`.
+    /// `/var/lib/app.db`, `127.0.0.1:6379`, `vm_stat -c 1`, `Task-7`.
     pub fn name(&self) -> String {
         match self {
             Object::File { path, .. } => String::from_utf8_lossy(path).into_owned(),
             Object::Peer(address) => peer(address),
+            Object::Task(name) => name.clone(),
             Object::Command { arguments, cut } => {
                 let words: Vec<_> =
                     arguments.iter().map(|word| String::from_utf8_lossy(word)).collect();

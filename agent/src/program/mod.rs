@@ -17,6 +17,7 @@ mod record;
 mod session;
 mod stop;
 mod target;
+mod tasks;
 mod trace;
 mod watch;
 

@@ -7,7 +7,7 @@ use super::lock::{self, Lock};
 use super::names::Names;
 use super::objects::Objects;
 use super::target::{self, Facts};
-use super::{ProgramError, stop::Stop};
+use super::{ProgramError, stop::Stop, tasks};
 use crate::event::{
     ChildEvent, CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId,
 };
@@ -29,6 +29,8 @@ pub(super) struct Member {
     pub(super) alive: bool,
     /// Its interpreter is still to be found.
     search: Option<Search>,
+    /// Its asyncio is still to be found.
+    asyncio: Option<tasks::Search>,
 }
 
 /// The search for the interpreter of a process that executed another program: the loader has to
@@ -118,6 +120,7 @@ impl Session {
             parent: None,
             alive: true,
             search: None,
+            asyncio: Some(tasks::Search::default()),
         };
         Ok(Self {
             source,
@@ -197,7 +200,8 @@ impl Session {
                 Event::Process(event) => self.live(event, news)?,
             }
         }
-        self.look_again()
+        self.look_again()?;
+        self.look_for_asyncio()
     }
 
     /// A long name or line table was cut by the kernel side; the rest is read from the process,
@@ -235,6 +239,7 @@ impl Session {
                     parent: Some(parent),
                     alive: true,
                     search: None,
+                    asyncio: Some(tasks::Search::default()),
                 };
                 self.members.insert(process, member);
                 // It may have ended already.
@@ -248,6 +253,7 @@ impl Session {
                 if let Some(member) = self.members.get_mut(&process) {
                     member.facts = target::facts(event.pid);
                     member.interpreter = None;
+                    member.asyncio = Some(tasks::Search::default());
                     member.search = Some(Search::new());
                 }
                 self.codes.forget(process);
@@ -259,6 +265,23 @@ impl Session {
                 if let Some(member) = self.members.get_mut(&process) {
                     member.alive = false;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for asyncio where it has not come yet.
+    fn look_for_asyncio(&mut self) -> Result<(), ProgramError> {
+        let now = Instant::now();
+        for (process, member) in &mut self.members {
+            let Some(search) = member.asyncio.as_mut().filter(|s| member.alive && s.is_due(now))
+            else {
+                continue;
+            };
+            let Some(interpreter) = &member.interpreter else { continue };
+            if let Some(asyncio) = search.look(member.facts.pid, interpreter, now) {
+                self.source.name_tasks(*process, member.facts.pid, &asyncio)?;
+                member.asyncio = None;
             }
         }
         Ok(())

@@ -5,7 +5,9 @@
 //! [`Layout`] and copies each code object once; [`CodeTable`] turns both into [`Stack`]s. [`walk`]
 //! and [`read_code`] do the kernel side's work from outside, over any [`ReadMemory`].
 
+mod asyncio;
 mod code;
+mod dict;
 mod error;
 mod identify;
 mod interpreter;
@@ -22,7 +24,9 @@ mod thread_slot;
 mod version;
 mod walk;
 
+pub use asyncio::{Asyncio, AsyncioSearch};
 pub use code::{Code, CodeError};
+pub use dict::KeysLayout;
 pub use error::AnalyseError;
 pub use interpreter::{Interpreter, ProbePoint, analyse};
 pub use layout::Layout;
@@ -31,5 +35,6 @@ pub use read_code::{complete_from_memory, read_code};
 pub use snapshot::{Recorded, Recording};
 pub use stack::{Frame, Stack};
 pub use table::CodeTable;
+pub(crate) use text::decode as decode_text;
 pub use version::Version;
 pub use walk::{ReferenceFrame, ThreadState, thread_states, walk};

@@ -9,7 +9,7 @@ const MAX_LENGTH: usize = 4096;
 
 /// Decodes `raw`. Lone surrogates are written as `\udc80`, what is no code point as `\U00110000`;
 /// `?` stands for a string that could not be read, and `…` follows one that was cut.
-pub(super) fn decode(raw: &RawString) -> String {
+pub(crate) fn decode(raw: &RawString) -> String {
     let width = usize::from(raw.kind);
     if !matches!(width, 1 | 2 | 4) {
         return "?".into();

@@ -122,8 +122,7 @@ pub(super) fn thread_states_of(
     runtime: u64,
 ) -> Result<Vec<ThreadState>, ReadError> {
     let mut states = Vec::new();
-    let head = runtime.wrapping_add(layout.runtime.interpreters.into());
-    for interpreter in list(memory, head, layout.interpreter.next)? {
+    for interpreter in interpreters(memory, layout, runtime)? {
         let head = interpreter.wrapping_add(layout.interpreter.threads.into());
         for address in list(memory, head, layout.thread_state.next)? {
             if states.len() == MAX_LISTED {
@@ -138,6 +137,16 @@ pub(super) fn thread_states_of(
         }
     }
     Ok(states)
+}
+
+/// The addresses of the interpreter states, newest first.
+pub(super) fn interpreters(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    runtime: u64,
+) -> Result<Vec<u64>, ReadError> {
+    let head = runtime.wrapping_add(layout.runtime.interpreters.into());
+    list(memory, head, layout.interpreter.next)
 }
 
 /// The addresses of a linked list: the pointer to its first item lies at `head`.

@@ -45,7 +45,7 @@ pub enum Act {
     /// no listening: to receive counts where an answer was waited for. `bytes`: how many were for an
     /// answer, as something had been sent on the connection since the last of them.
     Wait(WaitClass),
-    /// An event loop stood still while this ran.
+    /// An event loop stood still while this ran; the object is the task that did.
     Stall,
     /// A connection waited to be accepted while this ran; `flags`: how many descriptors and calls,
     /// of all processes, held the listening socket.

@@ -107,6 +107,18 @@ impl Ebpf {
                 ),
             ),
             (
+                "task",
+                counters.flow(
+                    C::TASK_EMITTED,
+                    counters.of(C::TASK_NAMED),
+                    &[
+                        ("unreadable", C::TASK_UNREADABLE),
+                        ("not_on_stack", C::TASK_NOT_ON_STACK),
+                        ("names_full", C::TASK_NAMES_FULL),
+                    ],
+                ),
+            ),
+            (
                 "code",
                 counters.flow(
                     C::CODE_EMITTED,

@@ -7,6 +7,7 @@ use crate::event::{
     ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
     StackRecord, StackStatus,
 };
+use crate::python::decode_text;
 
 /// A struct of the kernel side: plain integers and arrays of them, made by the skeleton from BTF.
 pub(super) trait Plain: Copy + Default {}
@@ -140,6 +141,17 @@ fn path(names: &[u8], cut: bool) -> Vec<u8> {
     if path.is_empty() { b"/".to_vec() } else { path }
 }
 
+/// A task that nobody has asked for its name has a number of two digits of 30 bits instead (3.12+),
+/// of which asyncio makes the name when it is asked.
+fn task(width: u16, data: Vec<u8>, cut: bool) -> String {
+    if width == 0 {
+        let digits = data.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        return format!("Task-{}", (digits & 0xffff_ffff) + (digits >> 32 << 30));
+    }
+    let length = (data.len() / usize::from(width) + usize::from(cut)) as u64;
+    decode_text(&RawString { address: 0, kind: u8::try_from(width).unwrap_or(0), length, data })
+}
+
 fn object(event: &types::event_object) -> Option<ObjectRecord> {
     use types::object_kind as Kind;
     let data = head(&event.data, event.size as usize);
@@ -156,6 +168,7 @@ fn object(event: &types::event_object) -> Option<ObjectRecord> {
             let arguments = text.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
             Object::Command { arguments, cut: event.cut != 0 }
         }
+        Kind::OBJECT_TASK => Object::Task(task(event.mode, data, event.cut != 0)),
         _ => return None,
     };
     Some(ObjectRecord { process: ProcessId(event.header.process), id: event.id, object })
@@ -216,6 +229,20 @@ mod tests {
     fn a_short_or_unknown_record_is_no_event() {
         assert_eq!(event(&[]), None);
         assert_eq!(event(&[0xff; 16]), None);
+    }
+
+    /// Exercise a number, each width, a cut, and names that are hostile.
+    #[test]
+    fn names_of_tasks_are_read_as_they_are() {
+        assert_eq!(task(0, 7u64.to_ne_bytes().to_vec(), false), "Task-7");
+        assert_eq!(task(0, (1u64 << 32).to_ne_bytes().to_vec(), false), "Task-1073741824");
+        assert_eq!(task(0, Vec::new(), false), "Task-0");
+        assert_eq!(task(1, b"handler-1".to_vec(), false), "handler-1");
+        assert_eq!(task(1, b"handl".to_vec(), true), "handl…");
+        assert_eq!(task(2, vec![0x2d, 0x4e, 0x00, 0xdc], false), "中\\udc00");
+        assert_eq!(task(4, vec![0x0d, 0xf4, 0x01, 0, 0x0a], false), "🐍");
+        assert_eq!(task(3, vec![0; 6], false), "?");
+        assert_eq!(task(1, Vec::new(), false), "");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! processes to watch and how their interpreter is laid out, and reads what it has gathered.
 
 mod acts;
+mod asyncio;
 mod calls;
 mod counters;
 mod decode;

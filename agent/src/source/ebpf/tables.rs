@@ -130,6 +130,18 @@ impl Ebpf {
             |_| {},
         )?;
         take_out(
+            &maps.task_names,
+            "task_names",
+            |_: &u64, life: &types::object_life| is_dead(life.process),
+            |_| {},
+        )?;
+        take_out(
+            &maps.asyncios,
+            "asyncios",
+            |_: &u32, asyncio: &types::asyncio| is_dead(asyncio.process),
+            |_| {},
+        )?;
+        take_out(
             &maps.files,
             "files",
             |key: &types::file_key, _: &types::file_state| is_dead(key.process),

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
+/*
+ * The name of the asyncio task that a thread runs.
+ *
+ * asyncio keeps a dict {loop: running task}. A task belongs to this thread when the frame of its
+ * coroutine is on the thread's own stack, which has just been walked: a torn read of the dict, the
+ * task of another thread's loop, or a wrong offset finds no such frame, and so no wrong name.
+ */
+#pragma once
+
+#include "waits.h"
+
+/* Entries of the dict that are looked at: the newest. A step of a task makes its loop's anew. */
+#define TASKS      16
+#define ENTRY_SIZE 24
+/* Offsets that are the same in 3.8 to 3.13. */
+#define DICT_KEYS  32
+#define TYPE_FLAGS 168
+#define INT_DIGITS 24
+/* Bits of a type's flags. */
+#define INT_SUBCLASS (1ULL << 24)
+#define STR_SUBCLASS (1ULL << 28)
+/* Distinct names of one process that are told. A server names a task for each request: without a
+ * bound its names would fill the tables of all. */
+#define NAMES 512
+
+/* Whether the walk that ended last met this frame. The frame of a task is near the outer end.
+ * Global for the verifier's sake, as is `running_task`. */
+__attribute__((noinline)) int walked(__u64 frame, __u32 user) {
+    struct scratch *s = scratch_of(user);
+    __u32 count, i;
+
+    if (!s || !frame)
+        return 0;
+    count = s->stack.count;
+    for (i = 0; i < MAX_FRAMES; i++) {
+        if (i >= count)
+            return 0;
+        if (s->walk.frames[(count - 1 - i) & (MAX_FRAMES - 1)] == frame)
+            return 1;
+    }
+    return 0;
+}
+
+/* The frame that a task's coroutine runs in; 0 when it cannot be read. */
+static __always_inline __u64 task_frame(const struct asyncio *asyncio, __u64 task) {
+    __u64 coroutine, frame;
+
+    if (read_u64(&coroutine, task + asyncio->task_coro) || !coroutine)
+        return 0;
+    if (asyncio->frame_inside)
+        return coroutine + asyncio->coro_frame;
+    if (read_u64(&frame, coroutine + asyncio->coro_frame))
+        return 0;
+    return frame;
+}
+
+/* Copies the newest entries of the dict to `s->object.data`; returns how many, or -1. */
+static __always_inline int current_tasks(struct scratch *s, const struct asyncio *asyncio) {
+    __u64 keys, indices, count, size;
+    __u8 log = 0;
+
+    if (read_u64(&keys, asyncio->current_tasks + DICT_KEYS) ||
+        read_u64(&count, keys + asyncio->keys_count))
+        return -1;
+    if (asyncio->keys_log != ABSENT) {
+        if (bpf_probe_read_user(&log, 1, (void *)(keys + asyncio->keys_log)))
+            return -1;
+        indices = 1ULL << (log & 31);
+    } else {
+        if (read_u64(&indices, keys + asyncio->keys_size))
+            return -1;
+        indices *= indices <= 0xff ? 1 : indices <= 0xffff ? 2 : 4;
+    }
+    keys += asyncio->keys_indices + indices;
+    if (count > TASKS) {
+        keys += (count - TASKS) * ENTRY_SIZE;
+        count = TASKS;
+    }
+    size = count * ENTRY_SIZE;
+    barrier_var(size); /* else clang drops the bound that the verifier asks for */
+    if (size > TASKS * ENTRY_SIZE)
+        return -1;
+    if (size && bpf_probe_read_user(s->object.data, size, (void *)keys))
+        return -1;
+    return count;
+}
+
+/* Copies the task's name into `event`, its width as the event's mode: 0 for the number of a task
+ * that nobody has asked for its name. */
+static __always_inline int read_task_name(struct event_object *event, __u64 task,
+                                          const struct asyncio *asyncio,
+                                          const struct layout *layout) {
+    __u64 name, type, flags, size;
+    struct text text;
+
+    __builtin_memset(event->data, 0, TASK_NAME_MAX);
+    if (read_u64(&name, task + asyncio->task_name) || read_u64(&type, name + layout->ob_type) ||
+        read_u64(&flags, type + TYPE_FLAGS))
+        return -1;
+    event->cut = event->mode = 0;
+    event->size = 8;
+    if (flags & INT_SUBCLASS) /* from 3.12 on: digits of 30 bits */
+        return bpf_probe_read_user(event->data, 8, (void *)(name + INT_DIGITS));
+    if (!(flags & STR_SUBCLASS))
+        return -1;
+    read_text(&text, event->data, TASK_NAME_MAX, name, layout);
+    if (!text.kind || (text.length && !text.size))
+        return -1;
+    event->mode = text.kind;
+    size = text.length * text.kind;
+    event->cut = size > text.size;
+    event->size = text.size;
+    return 0;
+}
+
+/* The object of the name in `s->object`. */
+static __always_inline __u64 task_object(struct scratch *s, struct asyncio *asyncio) {
+    __u64 id = mixed(mixed(mixed(0x7461736b, asyncio->process), s->object.mode), s->object.size);
+    struct object_life *life, fresh = {.process = asyncio->process};
+    int i;
+
+    for (i = 0; i < TASK_NAME_MAX / 8; i++)
+        id = mixed(id, ((__u64 *)s->object.data)[i]);
+    id |= 1;
+    life = bpf_map_lookup_elem(&task_names, &id);
+    if (!life) {
+        if (asyncio->named < NAMES && !bpf_map_update_elem(&task_names, &id, &fresh, BPF_NOEXIST))
+            life = bpf_map_lookup_elem(&task_names, &id);
+        if (!life) {
+            count(TASK_NAMES_FULL);
+            return 0;
+        }
+        __sync_fetch_and_add(&asyncio->named, 1);
+    }
+    count(TASK_NAMED);
+    if (life->sent)
+        return id;
+    s->object.inode = 0;
+    s->object.device = 0;
+    describe(&s->object, life, asyncio->process, id, OBJECT_TASK);
+    return id;
+}
+
+/* The object of the task that the thread runs whose stack was just walked; 0 where there is none.
+ */
+__attribute__((noinline)) __u64 running_task(__u32 tgid, __u32 user) {
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(user);
+    struct asyncio *asyncio;
+    __u64 task = 0;
+    int i, entries;
+    __u32 seen = 0;
+
+    if (!target || !s)
+        return 0;
+    asyncio = bpf_map_lookup_elem(&asyncios, &target->space);
+    if (!asyncio)
+        return 0;
+    entries = current_tasks(s, asyncio);
+    for (i = 0; i < TASKS; i++) {
+        if (i >= entries)
+            break;
+        task = *(__u64 *)(s->object.data + i * ENTRY_SIZE + 16);
+        if (!task)
+            continue; /* taken out */
+        seen = 1;
+        if (walked(task_frame(asyncio, task), user))
+            break;
+        task = 0;
+    }
+    if (!entries || (entries > 0 && !seen))
+        return 0; /* a callback, not a task */
+    count(TASK_EMITTED);
+    if (entries < 0)
+        count(TASK_UNREADABLE);
+    else if (!task)
+        count(TASK_NOT_ON_STACK);
+    else if (read_task_name(&s->object, task, asyncio, &target->layout))
+        count(TASK_UNREADABLE);
+    else
+        return task_object(s, asyncio);
+    return 0;
+}
