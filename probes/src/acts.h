@@ -161,15 +161,16 @@ struct inode_facts {
 #define INODE_HEAD 128
 
 static __always_inline void inode_facts(struct inode_facts *facts, struct file *file) {
-    __u64 offset;
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
     __u8 head[INODE_HEAD];
+    __u64 offset;
 
-    facts->inode = BPF_CORE_READ(file, f_inode);
-    facts->generation = BPF_CORE_READ(facts->inode, i_generation);
+    facts->inode = inode;
+    facts->generation = BPF_CORE_READ(inode, i_generation);
     if (bpf_core_field_offset(struct inode, i_ino) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_sb) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_mode) <= INODE_HEAD - 8) {
-        if (bpf_probe_read_kernel(head, sizeof(head), facts->inode)) {
+        if (bpf_probe_read_kernel(head, sizeof(head), inode)) {
             facts->inode = 0;
             return;
         }
@@ -181,9 +182,9 @@ static __always_inline void inode_facts(struct inode_facts *facts, struct file *
         facts->mode = *(__u16 *)(head + offset);
         return;
     }
-    facts->number = BPF_CORE_READ(facts->inode, i_ino);
-    facts->filesystem = (__u64)BPF_CORE_READ(facts->inode, i_sb);
-    facts->mode = BPF_CORE_READ(facts->inode, i_mode);
+    facts->number = BPF_CORE_READ(inode, i_ino);
+    facts->filesystem = (__u64)BPF_CORE_READ(inode, i_sb);
+    facts->mode = BPF_CORE_READ(inode, i_mode);
 }
 
 /* Tells the agent of a file: its path and its numbers. */
