@@ -73,12 +73,7 @@ fn check(python: &Interpreter, sort: &str, marker: &str, truth: &Truth) -> Resul
 }
 
 /// Records `sort` while the program does `doing`; the folded stacks, and what the program did.
-fn record(
-    python: &Interpreter,
-    doing: &str,
-    sort: &str,
-    folder: &Path,
-) -> Result<(String, u64)> {
+fn record(python: &Interpreter, doing: &str, sort: &str, folder: &Path) -> Result<(String, u64)> {
     let mut target = Target::start(python, "acts.py", &[doing.as_ref(), folder.as_os_str()])?;
     let out = folder.join("out.folded");
     let path = out.to_str().context("a temporary path that is not UTF-8")?;
