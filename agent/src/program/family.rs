@@ -64,8 +64,9 @@ impl Family {
     pub(super) fn has(self, call: &DescriptorCall) -> bool {
         use WaitClass as Class;
         let class = call_wait(call.call);
-        let socket = call.mode & S_IFMT == S_IFSOCK;
-        let moves = matches!(class, Class::Read | Class::Write | Class::Send | Class::Close);
+        let (named, socket) = (call.mode & S_IFMT != 0, call.mode & S_IFMT == S_IFSOCK);
+        let moves = matches!(class, Class::Read | Class::Write | Class::Send | Class::Close)
+            || matches!(call.change, DescriptorChange::Opened | DescriptorChange::Closed);
         match self {
             Self::All => true,
             // A read that fails makes no descriptor and was not to make one.
@@ -90,7 +91,7 @@ impl Family {
                 matches!(
                     class,
                     Class::Open | Class::List | Class::Stat | Class::Rename | Class::Sync
-                ) || moves && !socket && call.mode != 0
+                ) || moves && named && !socket
             }
             Self::Memory => class == Class::Map,
         }
@@ -101,7 +102,10 @@ fn makes_descriptors(call: &DescriptorCall) -> bool {
     use pitviper_probes::types::call_class as Class;
     let class = crate::source::ebpf::call_classes().get(usize::from(call.call)).copied();
     let class = Class(class.unwrap_or_default().into());
-    class != Class::CALL_IGNORED && class != Class::CALL_USES
+    !matches!(
+        class,
+        Class::CALL_IGNORED | Class::CALL_USES | Class::CALL_RECVMSG | Class::CALL_RECVMMSG
+    )
 }
 
 #[cfg(test)]
@@ -138,6 +142,9 @@ mod tests {
             (libc::SYS_openat, Opened, FILE, 0, &["descriptors", "files"][..]),
             (libc::SYS_openat, Failed, 0, 0, &["descriptors", "files"]),
             (libc::SYS_close, Closed, SOCKET, 0, &["descriptors", "connections"]),
+            (libc::SYS_socket, Opened, SOCKET, 0, &["descriptors", "connections"]),
+            (libc::SYS_epoll_create1, Opened, 0o600, 0, &["descriptors"]),
+            (libc::SYS_recvmsg, Failed, SOCKET, 0, &["connections"]),
             (libc::SYS_connect, Failed, SOCKET, 0, &["connections"]),
             (libc::SYS_read, None, SOCKET, 0, &["connections"]),
             (libc::SYS_read, Failed, FILE, 0, &["files"]),

@@ -295,11 +295,19 @@ impl Printer<'_> {
             return;
         }
         let (pid, words) = (member.facts.pid, &member.facts.cmdline);
+        let monotonic_ns = clock::now().monotonic_ns;
         let line = if self.options.json {
-            json!({"pid": pid, "event": event, "families": ["spawns"], "command": words})
-                .to_string()
+            json!({
+                "time": clock::unix_seconds(&self.clock, monotonic_ns),
+                "monotonic_ns": monotonic_ns,
+                "pid": pid,
+                "event": event,
+                "families": ["spawns"],
+                "command": words,
+            })
+            .to_string()
         } else {
-            let now = self.time(clock::now().monotonic_ns);
+            let now = self.time(monotonic_ns);
             let command = visible(&words.join(" "), PATH);
             match event {
                 "exec" => format!("{now} {pid:>7} runs {command}"),

@@ -202,6 +202,9 @@ fn one(job: &Job<'_>, watched: &Watched<'_>, number: usize, of: usize) -> Vec<Ch
         Err(error) => vec![Check::broken(job.row, job.variant, &format!("{error:#}"))],
     };
     let failed = checks.iter().filter(|check| check.passed == Some(false)).count();
+    if interrupt::happened() {
+        return checks;
+    }
     let word = if failed == 0 { "ok".to_owned() } else { format!("{failed} not as expected") };
     eprintln!("{name}: {word} ({:.0} s)", began.elapsed().as_secs_f64());
     checks

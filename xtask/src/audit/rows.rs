@@ -50,6 +50,14 @@ pub(super) struct Site {
     pub(super) function: String,
 }
 
+#[cfg(test)]
+impl Site {
+    pub(super) fn at(kind: &str, file: &str, line: u64, function: &str) -> Self {
+        let (kind, file, function) = (kind.to_owned(), file.to_owned(), function.to_owned());
+        Self { kind, number: 0, file, line, function }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

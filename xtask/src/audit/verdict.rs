@@ -209,20 +209,7 @@ mod tests {
     }
 
     fn with_site(mut row: Row) -> Row {
-        let text = "def f():\n    g()  # SITE x-1 slow-call\n";
-        let folder = std::env::temp_dir().join(format!("pitviper-verdict-{}", std::process::id()));
-        let system = folder.join("x");
-        std::fs::create_dir_all(&system).unwrap();
-        std::fs::write(system.join("m.py"), text).unwrap();
-        std::fs::write(
-            system.join("rows.toml"),
-            "packages = []\nprograms = []\n[[row]]\nid = 'x-1'\naudit = ''\nseconds = 1\n\
-             profiler = []\nfindings = ['slow-call']\nwithout_line = []\n",
-        )
-        .unwrap();
-        let systems = super::super::rows::systems(&folder).unwrap();
-        row.sites.clone_from(&systems[0].rows[0].sites);
-        std::fs::remove_dir_all(folder).unwrap();
+        row.sites = vec![Site::at("slow-call", "x/m.py", 2, "f")];
         row
     }
 
