@@ -41,6 +41,9 @@ pub struct MemoryGrowthThresholds {
     pub busy_share: f64,
     /// Share of the growth that it has read from files from which it is loading: 0.5.
     pub read_share: f64,
+    /// Files a second that it opens for the first time from which it is loading: 0.5. Imports and
+    /// installers meet many, a service at work mostly those that it knows.
+    pub new_files_per_second: f64,
     /// The window from which a process that is busy or loads is told all the same: 320 s.
     pub busy_window_s: u64,
     /// Share of the growth that a line's calls have to have mapped for the line to be named: 0.5.
@@ -66,6 +69,7 @@ impl Default for MemoryGrowthThresholds {
             fall: 0.15,
             busy_share: 0.8,
             read_share: 0.5,
+            new_files_per_second: 0.5,
             busy_window_s: 320,
             explained_share: 0.5,
             unexplained_window_s: 80,
@@ -175,7 +179,9 @@ fn judge(
         .filter(|conduct| conduct.process == id)
         .map(|conduct| conduct.window(now_ns, grown.span_ns()).0.bytes)
         .sum();
-    let loads = read as f64 >= grown.bytes() as f64 * thresholds.read_share;
+    let met = new_files(ledger, id, now_ns.saturating_sub(grown.span_ns()));
+    let loads = read as f64 >= grown.bytes() as f64 * thresholds.read_share
+        || met as f64 >= grown.window_s as f64 * thresholds.new_files_per_second;
     let busy = grown.cpu_share() >= thresholds.busy_share;
     if (loads || busy) && grown.window_s < thresholds.busy_window_s {
         return None;
@@ -227,6 +233,16 @@ fn judge(
         Some(line) => draft.about(line.conduct, ledger, now_ns),
         None => draft.about_process(id, process.memory.oldest().map(|s| s.time_ns), ledger, now_ns),
     })
+}
+
+/// Files that the process has opened since `since_ns` and not before.
+fn new_files(ledger: &Ledger, id: ProcessId, since_ns: u64) -> usize {
+    ledger
+        .conducts_of(Act::Open)
+        .filter(|conduct| conduct.process == id)
+        .flat_map(|conduct| conduct.objects.values())
+        .filter(|opened| opened.first_ns >= since_ns)
+        .count()
 }
 
 /// What the mappings say of a line, and no more.
@@ -321,6 +337,13 @@ mod tests {
             script.act(f64::from(second), line, Act::Read, file, read);
         }
         assert!(found(&script.play(60)).is_empty(), "it reads what it keeps");
+        let mut script = process(|second| 10.0 + second, 60, 0.1);
+        for module in 0..60 {
+            let file = script.file(&format!("/usr/lib/module_{module}.pyc"));
+            let one = Sums { count: 1, ..Sums::default() };
+            script.act(f64::from(module), line, Act::Open, file, one);
+        }
+        assert!(found(&script.play(60)).is_empty(), "it imports");
         let story = process(|second| 50.0 + second, 400, 1.0).play(400);
         assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at >= 319.0));
     }

@@ -34,8 +34,9 @@ pub struct MemorySpikeThresholds {
     pub times: u64,
     /// How often a lone piece has to come and go: 4.
     pub lone_times: u64,
-    /// How long the old piece is held beside the new one, at least: 0.5 s. A loop over large files
-    /// holds the last one while it reads the next, which is over sooner.
+    /// How long the old piece is held beside the new one, at least: 0.5 s, beyond the time that the
+    /// line itself reads. A loop over large files (`data = file.read()`) holds the last one until the
+    /// next is read, and no longer.
     pub held_ns: u64,
     /// And at most: 6 s. What is held for longer is in use.
     pub longest_ns: u64,
@@ -92,7 +93,9 @@ fn judge(
     let times = came.count.min(went.count);
     let (low, high) = extremes(ledger, conduct, thresholds.window_ns)?;
     let excess = high.saturating_sub(low);
-    let held_ns = gone.total.last_ns.saturating_sub(conduct.total.last_ns);
+    let read = lately(same_line(ledger, conduct, Act::Read), now_ns, thresholds.window_ns);
+    let together_ns = gone.total.last_ns.saturating_sub(conduct.total.last_ns);
+    let held_ns = together_ns.saturating_sub(read.ns.checked_div(came.count)?);
     if piece < thresholds.piece_bytes
         || times == 0
         || (piece as f64) < high as f64 * thresholds.piece_share
@@ -180,6 +183,11 @@ mod tests {
 
     /// Pieces that come at `comes` and go at `goes`.
     fn pieces(bytes: u64, comes: &[f64], goes: &[f64]) -> Story {
+        pieces_read(bytes, comes, goes, 0)
+    }
+
+    /// The same where the line itself reads for that long.
+    fn pieces_read(bytes: u64, comes: &[f64], goes: &[f64], read_ns: u64) -> Story {
         let mut script = Script::default();
         let line = script.line(10);
         let one = Sums { count: 1, bytes, ..Sums::default() };
@@ -196,6 +204,7 @@ mod tests {
             script
                 .memory(at, MemorySample { anonymous, resident: anonymous, ..Default::default() });
         }
+        script.act(0.4, line, Act::Read, 0, Sums { count: 1, ns: read_ns, ..Sums::default() });
         script.play(30)
     }
 
@@ -222,6 +231,9 @@ mod tests {
         assert!(found(&pieces(MODEL, &[0.5], &[])).is_empty(), "loaded once");
         let loop_over = pieces(MODEL, &[0.5, 2.5, 4.5, 6.5], &[2.7, 4.7, 6.7]);
         assert!(found(&loop_over).is_empty(), "a file after the other");
+        let (comes, goes) = ([0.5, 3.5, 6.5, 9.5], [4.6, 7.6, 10.6]);
+        let slowly = pieces_read(MODEL, &comes, &goes, 4 * SECOND_NS);
+        assert!(found(&slowly).is_empty(), "a slow disk");
         let comes: Vec<f64> = (0..100).map(|n| f64::from(n) * 0.3).collect();
         let goes: Vec<f64> = (0..99).map(|n| f64::from(n) * 0.3 + 0.9).collect();
         assert!(found(&pieces(MODEL, &comes, &goes)).is_empty(), "it computes");
