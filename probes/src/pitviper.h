@@ -294,7 +294,8 @@ struct turn {
     __u64 worst_stack;
     __u64 sampled_stack; /* where it computed */
     __u64 samples;
-    __u64 before; /* the stack to which the time of the turn before went, or 0 */
+    __u64 call_end_ns; /* of the last slow call by `worst_stack` */
+    __u64 before;      /* the stack to which the time of the turn before went, or 0 */
 };
 
 /* A thread, in its task storage. */

@@ -86,6 +86,8 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
     if (c->ns >= slow_ns && c->thread && wait != WAIT_EPOLL && wait != WAIT_ACCEPT) {
         turn_slow(&c->thread->loop, c->s->stack_id, c->ns);
         turn_slow(&c->thread->server, c->s->stack_id, c->ns);
+        if (c->thread->server.worst_stack == c->s->stack_id)
+            c->thread->server.call_end_ns = c->now;
     }
     sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);
     if (!sum)

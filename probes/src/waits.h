@@ -83,8 +83,9 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 /* ---- turns ---- */
 
 static __always_inline void turn_begin(struct turn *turn, __u64 now) {
-    turn->before = turn->worst_stack ?: turn->sampled_stack;
+    turn->before = turn->call_end_ns + stall_ns > now ? turn->worst_stack : turn->sampled_stack;
     turn->since_ns = now;
+    turn->call_end_ns = 0;
     turn->worst_ns = turn->samples = 0;
     turn->worst_stack = turn->sampled_stack = 0;
 }
@@ -131,11 +132,17 @@ static __always_inline __u32 holders_of(struct file *file) {
     return 0;
 }
 
-/* The stack for which a connection waited. When the queue is emptied at one go, the turn may have
- * begun at the connection before it, a moment ago. */
-static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 now) {
+/*
+ * The stack for which a connection that came at `came` waited. A call that had ended by then, as
+ * the wait for that very connection has, is not why. When the queue is emptied at one go, the turn
+ * may have begun at the connection before it, a moment ago.
+ */
+static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 came,
+                                          __u64 now) {
     if (turn->before && now - turn->since_ns < stall_ns && !turn->worst_stack)
         return turn->before;
+    if (turn->worst_stack && turn->call_end_ns < came + slow_ns)
+        return turn->sampled_stack ?: process;
     return turn_blame(turn, process);
 }
 
@@ -154,8 +161,8 @@ static __always_inline void accepted(struct thread *thread, struct file *file,
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
         if (came && ns >= stall_ns) {
-            sum =
-                act_sum(process, server_blame(&thread->server, process, now), ACT_QUEUE, 0, 0, now);
+            sum = act_sum(process, server_blame(&thread->server, process, came, now), ACT_QUEUE, 0,
+                          0, now);
             if (sum) {
                 act_add(sum, 0, ns);
                 sum->flags = listening ? holders_of(listening) : 0;
