@@ -303,6 +303,7 @@ struct turn {
     __u64 stack;
     __u64 ahead_ns; /* by how much this stack leads */
     __u64 known_ns; /* all votes */
+    __u64 voted_ns; /* when this stack got its newest vote */
     __u64 before;   /* the stack to which the turn before went, or 0 */
 };
 

@@ -29,9 +29,10 @@ int sample(void *context) {
     thread = thread_of(task, false);
     if (!thread)
         return 0;
-    if (turn_spent(&thread->loop, stack, SAMPLE_NS) && now - thread->loop.since_ns >= stall_ns / 2)
+    if (turn_spent(&thread->loop, stack, SAMPLE_NS, now) &&
+        now - thread->loop.since_ns >= stall_ns / 2)
         thread->loop_task = running_task(tgid, SCRATCH_SAMPLE);
-    turn_spent(&thread->server, stack, SAMPLE_NS);
+    turn_spent(&thread->server, stack, SAMPLE_NS, now);
     return 0;
 }
 

@@ -105,10 +105,10 @@ static __noinline int turn_took(struct call *c) {
     if (c->wait == WAIT_LOCK && c->ns < slow_ns)
         return 0;
     walk_once(c);
-    if (turn_spent(&c->thread->loop, c->s->stack_id, c->ns) &&
+    if (turn_spent(&c->thread->loop, c->s->stack_id, c->ns, c->now) &&
         (c->ns >= slow_ns || c->now - c->thread->loop.since_ns >= stall_ns / 2))
         c->thread->loop_task = running_task(c->tgid, SCRATCH_SYSCALL);
-    turn_spent(&c->thread->server, c->s->stack_id, c->ns);
+    turn_spent(&c->thread->server, c->s->stack_id, c->ns, c->now);
     return 0;
 }
 

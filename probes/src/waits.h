@@ -82,14 +82,14 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 /* ---- turns ---- */
 
 static __always_inline void turn_begin(struct turn *turn, __u64 now) {
-    turn->before = turn->stack;
+    turn->before = turn->voted_ns + stall_ns > now ? turn->stack : 0;
     turn->since_ns = now;
-    turn->stack = turn->ahead_ns = turn->known_ns = 0;
+    turn->stack = turn->ahead_ns = turn->known_ns = turn->voted_ns = 0;
 }
 
 /* Adds time to a stack, by the vote of Boyer and Moore: a majority needs no more than one
  * candidate. Whether this stack is the candidate now. */
-static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns) {
+static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns, __u64 now) {
     if (!turn->since_ns)
         return false;
     turn->known_ns += ns;
@@ -102,6 +102,7 @@ static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns)
         turn->stack = stack;
         turn->ahead_ns = ns - turn->ahead_ns;
     }
+    turn->voted_ns = now;
     return true;
 }
 
@@ -142,14 +143,18 @@ static __always_inline __u32 holders_of(struct file *file) {
     return 0;
 }
 
-/* The stack for which a connection waited. When the queue is emptied at one go, the turn may have
- * begun at the connection before it, a moment ago. */
-static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 now) {
-    __u64 ns = now - turn->since_ns;
-
-    if (turn->before && ns < stall_ns)
+/*
+ * The stack for which a connection that came at `came` waited. A call that had ended by then, as
+ * the wait for that very connection has, is not why. When the queue is emptied at one go, the turn
+ * may have begun at the connection before it, a moment ago.
+ */
+static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 came,
+                                          __u64 now) {
+    if (turn->before && now - turn->since_ns < stall_ns)
         return turn->before;
-    return turn_blame(turn, ns, process);
+    if (turn->voted_ns < came + slow_ns)
+        return process;
+    return turn_blame(turn, now - came, process);
 }
 
 /* A connection came out of the accept queue: how long was it in there? */
@@ -167,8 +172,8 @@ static __always_inline void accepted(struct thread *thread, struct file *file,
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
         if (came && ns >= stall_ns) {
-            sum =
-                act_sum(process, server_blame(&thread->server, process, now), ACT_QUEUE, 0, 0, now);
+            sum = act_sum(process, server_blame(&thread->server, process, came, now), ACT_QUEUE, 0,
+                          0, now);
             if (sum) {
                 act_add(sum, 0, ns);
                 sum->flags = listening ? holders_of(listening) : 0;

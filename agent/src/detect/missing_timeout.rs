@@ -29,7 +29,7 @@ pub struct MissingTimeoutThresholds {
     pub confirmed_once_ns: u64,
     /// A wait from which it is high: 10 s.
     pub high_ns: u64,
-    /// How long a wait that is not confirmed stays a suspicion: 30 s.
+    /// How long a wait that is not confirmed keeps being suspected: 10 s.
     pub recent_ns: u64,
 }
 
@@ -41,7 +41,7 @@ impl Default for MissingTimeoutThresholds {
             confirmed_ns: 2_500_000_000,
             confirmed_once_ns: 10 * SECOND_NS,
             high_ns: 10 * SECOND_NS,
-            recent_ns: 30 * SECOND_NS,
+            recent_ns: 10 * SECOND_NS,
         }
     }
 }

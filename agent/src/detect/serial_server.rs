@@ -1,6 +1,7 @@
 //! `serial-server`: connections wait to be accepted while the only thread is busy.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use crate::event::ProcessId;
 use crate::ledger::{Conduct, Ledger, SECOND_NS};
@@ -80,7 +81,7 @@ fn finding(
     let alone = conduct.total.flags <= thresholds.holders;
     let long = sums.max_ns >= thresholds.longest_ns && mean_ns >= thresholds.mean_ns;
     conduct.site.as_ref()?;
-    if !alone || !long || explained < thresholds.explained_share {
+    if starts_threads(conduct) || !alone || !long || explained < thresholds.explained_share {
         return None;
     }
     let confirmed = sums.count >= thresholds.confirmed_count
@@ -119,6 +120,15 @@ fn finding(
     Some(draft.about(conduct, ledger, now_ns))
 }
 
+/// Whether the thread that accepts was about to start one that serves. Where that takes long the
+/// machine is busy, or the interpreter's lock is: no connection waits for another one's answer.
+fn starts_threads(conduct: &Conduct) -> bool {
+    let frames = conduct.stack.as_ref().map_or(&[][..], |stack| &stack.frames);
+    frames.iter().any(|frame| {
+        &*frame.function == "start" && Path::new(&*frame.file).ends_with("threading.py")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::script::{About, Script, Story};
@@ -139,7 +149,7 @@ mod tests {
             let at = 3.0 * f64::from(n / 3 + 1) + 0.001 * f64::from(n % 3);
             script.act_about(at, stack, Act::Queue, 0, sums, about);
         }
-        script.play(40)
+        script.play(60)
     }
 
     /// Exercise a server of one thread that waits for a model.
