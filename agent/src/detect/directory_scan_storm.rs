@@ -23,7 +23,7 @@ pub struct DirectoryScanStormThresholds {
     pub suspected_passes: f64,
     /// Time from the first to the last of them: 5 s.
     pub suspected_span_ns: u64,
-    /// Passes that are confirmed: 7.
+    /// Passes that are confirmed: 6.
     pub confirmed_passes: f64,
     /// Time from the first to the last of those: 14 s. What a start-up or a build reads, it reads
     /// within less.
@@ -43,6 +43,9 @@ pub struct DirectoryScanStormThresholds {
     pub high_per_minute: f64,
     /// The window of the rates: a minute.
     pub window_ns: u64,
+    /// The window that has to have the same rates: 10 s, so that the burst of a start-up does not
+    /// stand for the passes after it.
+    pub recent_ns: u64,
 }
 
 impl Default for DirectoryScanStormThresholds {
@@ -50,7 +53,7 @@ impl Default for DirectoryScanStormThresholds {
         Self {
             suspected_passes: 4.0,
             suspected_span_ns: 5 * SECOND_NS,
-            confirmed_passes: 7.0,
+            confirmed_passes: 6.0,
             confirmed_span_ns: 14 * SECOND_NS,
             passes_per_minute: 15.0,
             directories_per_minute: 600.0,
@@ -58,6 +61,7 @@ impl Default for DirectoryScanStormThresholds {
             medium_per_minute: 3_000.0,
             high_per_minute: 30_000.0,
             window_ns: 60 * SECOND_NS,
+            recent_ns: 10 * SECOND_NS,
         }
     }
 }
@@ -94,6 +98,8 @@ pub(super) fn evaluate(
     for conduct in ledger.conducts_of(Act::List).filter(|line| !file_use::imports(line)) {
         if let Some(scan) = scan(conduct, &passes, ledger, thresholds, now_ns)
             && scan.unchanged_share >= thresholds.unchanged_share
+            // Lines that read the tree only while starting are no part of what goes on.
+            && conduct.span_ns() >= thresholds.suspected_span_ns
         {
             trees.entry((conduct.process, scan.tree.clone())).or_default().push(scan);
         }
@@ -158,16 +164,19 @@ fn scan<'a>(
         unchanged += deed.sums.repeats.min(deed.sums.starts.saturating_sub(1));
     }
     let tree = tree?;
-    let (window, covered_ns) = conduct.window(now_ns, thresholds.window_ns);
     // Listings that are told apart by directory, and those that are not, go at one pace.
     let per_pass = conduct.total.sums.starts as f64 / (total as f64 / directories as f64).max(1.0);
-    let minutes = covered_ns.max(10 * SECOND_NS) as f64 / (60.0 * SECOND_NS as f64);
+    let rate = |span_ns: u64| {
+        let (window, covered_ns) = conduct.window(now_ns, span_ns);
+        let minutes = covered_ns.max(10 * SECOND_NS) as f64 / (60.0 * SECOND_NS as f64);
+        window.starts as f64 / per_pass.max(1.0) / minutes
+    };
     Some(Scan {
         conduct,
         tree: String::from_utf8_lossy(&tree).into_owned(),
         directories: directories + conduct.others,
         passes: total as f64 / directories as f64,
-        per_minute: window.starts as f64 / per_pass.max(1.0) / minutes,
+        per_minute: rate(thresholds.window_ns).min(rate(thresholds.recent_ns)),
         unchanged_share: unchanged as f64 / again.max(1) as f64,
     })
 }

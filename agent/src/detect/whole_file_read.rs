@@ -28,7 +28,7 @@ pub struct WholeFileReadThresholds {
     /// Time from the first to the last of those: 5 s. A start-up that reads it for each of its parts
     /// is over by then.
     pub span_ns: u64,
-    /// Share of the passes over an unchanged file from which `repeated-read` tells it: 0.5.
+    /// Share of the passes after the first over an unchanged file, above which `repeated-read` tells it: 0.5.
     pub unchanged_share: f64,
     /// Bytes of one pass that are medium: 100 MB.
     pub medium_bytes: u64,
@@ -81,7 +81,7 @@ fn is_read_whole(deed: &Deed, thresholds: &WholeFileReadThresholds) -> bool {
     sums.starts >= thresholds.suspected_passes
         && sums.bytes / sums.starts >= thresholds.large_bytes
         && sums.count <= sums.starts * thresholds.calls
-        && sums.repeats as f64 <= sums.starts as f64 * thresholds.unchanged_share
+        && sums.repeats as f64 <= (sums.starts - 1) as f64 * thresholds.unchanged_share
 }
 
 fn draft(
