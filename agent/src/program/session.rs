@@ -201,7 +201,8 @@ impl Session {
             }
         }
         self.look_again()?;
-        self.look_for_asyncio()
+        self.look_for_asyncio();
+        Ok(())
     }
 
     /// A long name or line table was cut by the kernel side; the rest is read from the process,
@@ -271,7 +272,7 @@ impl Session {
     }
 
     /// Looks for asyncio where it has not come yet.
-    fn look_for_asyncio(&mut self) -> Result<(), ProgramError> {
+    fn look_for_asyncio(&mut self) {
         let now = Instant::now();
         for (process, member) in &mut self.members {
             let Some(search) = member.asyncio.as_mut().filter(|s| member.alive && s.is_due(now))
@@ -280,11 +281,12 @@ impl Session {
             };
             let Some(interpreter) = &member.interpreter else { continue };
             if let Some(asyncio) = search.look(member.facts.pid, interpreter, now) {
-                self.source.name_tasks(*process, member.facts.pid, &asyncio)?;
-                member.asyncio = None;
+                // Without room for it tasks stay unnamed for now, and all else goes on.
+                if self.source.name_tasks(*process, member.facts.pid, &asyncio).is_ok() {
+                    member.asyncio = None;
+                }
             }
         }
-        Ok(())
     }
 
     /// Looks for the interpreters of processes that executed another program.

@@ -116,3 +116,84 @@ pub(super) fn find(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Layout;
+    use super::*;
+
+    const BASE: u64 = 0x10_0000;
+    const KEYS: u64 = 0x100;
+    const NAME: u64 = 0x400;
+
+    /// Memory from [`BASE`] on.
+    struct Forged(Vec<u8>);
+
+    impl Forged {
+        fn put(&mut self, at: u64, bytes: &[u8]) {
+            self.0[at as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    impl ReadMemory for Forged {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+            let at = address.checked_sub(BASE).and_then(|at| self.0.get(at as usize..));
+            let found = at.and_then(|rest| rest.get(..buffer.len()));
+            let length = buffer.len();
+            buffer.copy_from_slice(found.ok_or(ReadError::Unmapped { address, length })?);
+            Ok(())
+        }
+    }
+
+    fn version(minor: u8) -> Version {
+        Version { major: 3, minor, micro: 0 }
+    }
+
+    /// A dict at [`BASE`] with two entries, the first of which was taken out; 8 indices.
+    fn forged(minor: u8, value: u64) -> (Forged, Layout) {
+        let mut memory = Forged(vec![0; 0x1000]);
+        let layout = Layout::read(version(if minor == 13 { 12 } else { minor }), &memory, BASE);
+        let layout = layout.expect("a layout");
+        memory.put(32, &(BASE + KEYS).to_le_bytes());
+        let keys = KeysLayout::of(version(minor));
+        memory.put(KEYS + u64::from(keys.count), &2u64.to_le_bytes());
+        if keys.log.is_some() {
+            memory.put(KEYS + 8, &[3, 3, 1]);
+        } else {
+            memory.put(KEYS + 8, &8u64.to_le_bytes());
+        }
+        let entries = KEYS + u64::from(keys.indices) + 8;
+        let at = entries + if keys.log.is_some() { 16 } else { 24 + 8 };
+        memory.put(at, &(BASE + NAME).to_le_bytes());
+        memory.put(at + 8, &value.to_le_bytes());
+        memory.put(NAME + u64::from(layout.string.length), &3u64.to_le_bytes());
+        memory.put(NAME + u64::from(layout.string.ascii_data), b"sys");
+        (memory, layout)
+    }
+
+    /// Exercise both layouts of keys.
+    #[test]
+    fn a_name_is_found_among_the_keys() {
+        for minor in [8, 10, 11, 13] {
+            let (memory, layout) = forged(minor, 7);
+            let found = entries(&memory, KeysLayout::of(version(minor)), BASE);
+            let entries = found.expect("readable").expect("entries");
+            assert_eq!(find(&memory, &layout, entries, "sys"), Ok(Some(7)), "3.{minor}");
+            assert_eq!(find(&memory, &layout, entries, "syt"), Ok(None), "3.{minor}");
+            assert_eq!(find(&memory, &layout, entries, "system"), Ok(None), "3.{minor}");
+        }
+    }
+
+    /// Exercise counts and pointers that cannot be right.
+    #[test]
+    fn garbage_is_an_error_and_costs_nothing() {
+        let (mut memory, _) = forged(12, 7);
+        let keys = KeysLayout::of(version(12));
+        memory.put(KEYS + 24, &u64::MAX.to_le_bytes());
+        assert!(matches!(entries(&memory, keys, BASE), Err(ReadError::Implausible { .. })));
+        memory.put(32, &8u64.to_le_bytes());
+        assert!(matches!(entries(&memory, keys, BASE), Err(ReadError::Unmapped { .. })));
+        memory.put(40, &1u64.to_le_bytes());
+        assert_eq!(entries(&memory, keys, BASE), Ok(None));
+    }
+}
