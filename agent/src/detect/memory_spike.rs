@@ -95,7 +95,9 @@ fn judge(
     let excess = high.saturating_sub(low);
     let read = lately(same_line(ledger, conduct, Act::Read), now_ns, thresholds.window_ns);
     let together_ns = gone.total.last_ns.saturating_sub(conduct.total.last_ns);
-    let held_ns = together_ns.saturating_sub(read.ns.checked_div(came.count)?);
+    // One read may take much longer than the others do.
+    let reading_ns = read.ns.checked_div(came.count)?.max(read.max_ns);
+    let held_ns = together_ns.saturating_sub(reading_ns);
     if piece < thresholds.piece_bytes
         || times == 0
         || (piece as f64) < high as f64 * thresholds.piece_share

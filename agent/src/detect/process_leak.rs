@@ -118,7 +118,7 @@ fn judge(
     let born: Vec<u64> =
         lingering.ended.iter().chain(&lingering.running).map(|child| child.born_ns).collect();
     let span_ns = spread(&born, thresholds)?;
-    let waiting_ns = lingering.ended.iter().map(|child| waited(child)).max();
+    let waiting_ns = lingering.ended.iter().map(waited).max();
     let unreaped = ended >= thresholds.confirmed_unreaped
         && waiting_ns.is_some_and(|waited| waited >= thresholds.unreaped_ns);
     let piled_up = running >= thresholds.running && span_ns >= thresholds.running_span_ns;
