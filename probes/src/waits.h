@@ -81,9 +81,15 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 
 /* ---- turns ---- */
 
-static __always_inline void turn_begin(struct turn *turn, __u64 now) {
+/* Nanoseconds that a thread was ready to run and no CPU was free. */
+static __always_inline __u64 queued_ns(struct task_struct *task) {
+    return bpf_core_field_exists(task->sched_info) ? BPF_CORE_READ(task, sched_info.run_delay) : 0;
+}
+
+static __always_inline void turn_begin(struct turn *turn, struct task_struct *task, __u64 now) {
     turn->since_ns = now;
     turn->stack = turn->ahead_ns = turn->known_ns = 0;
+    turn->queued_ns = queued_ns(task);
 }
 
 /* A majority's vote needs no more than one candidate (Boyer and Moore). */
@@ -102,20 +108,27 @@ static __always_inline void turn_spent(struct turn *turn, __u64 stack, __u64 ns)
 }
 
 /*
- * The stack to which a turn's time went. Where less than a quarter of it is known (the thread was
- * not let on a CPU, or waited for another's GIL) it is nobody's fault in this thread.
+ * The stack to which a turn's time went. What the thread waited for a CPU counts for nothing; where
+ * less than a quarter of the rest is known (it waited for another's GIL) it is nobody's fault in
+ * this thread.
  */
-static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
-    return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
+static __always_inline __u64 turn_blame(const struct turn *turn, struct task_struct *task, __u64 ns,
+                                        __u32 process) {
+    __u64 queued = queued_ns(task) - turn->queued_ns;
+
+    if (!turn->stack || (queued < ns && turn->known_ns < (ns - queued) / 4))
+        return process;
+    return turn->stack;
 }
 
 /* A loop comes back to its selector. */
-static __always_inline void loop_returns(struct thread *thread, __u32 process, __u64 now) {
+static __always_inline void loop_returns(struct thread *thread, struct task_struct *task,
+                                         __u32 process, __u64 now) {
     __u64 ns = now - thread->loop.since_ns;
     struct act_sum *sum;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        sum = act_sum(process, turn_blame(&thread->loop, ns, process), ACT_STALL, 0, 0, now);
+        sum = act_sum(process, turn_blame(&thread->loop, task, ns, process), ACT_STALL, 0, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }
@@ -123,8 +136,8 @@ static __always_inline void loop_returns(struct thread *thread, __u32 process, _
 }
 
 /* A connection came out of the accept queue: how long was it in there? */
-static __always_inline void accepted(struct thread *thread, struct file *file, __u32 process,
-                                     __u64 now) {
+static __always_inline void accepted(struct thread *thread, struct task_struct *task,
+                                     struct file *file, __u32 process, __u64 now) {
     struct socket *socket = BPF_CORE_READ(file, private_data);
     struct sock *sk = BPF_CORE_READ(socket, sk);
     __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -137,11 +150,12 @@ static __always_inline void accepted(struct thread *thread, struct file *file, _
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
         if (came && ns >= stall_ns) {
-            sum = act_sum(process, turn_blame(&thread->server, ns, process), ACT_QUEUE, 0, 0, now);
+            sum = act_sum(process, turn_blame(&thread->server, task, ns, process), ACT_QUEUE, 0, 0,
+                          now);
             if (sum)
                 act_add(sum, 0, ns);
             return; /* those behind it waited for the same: the turn goes on */
         }
     }
-    turn_begin(&thread->server, now);
+    turn_begin(&thread->server, task, now);
 }
