@@ -176,6 +176,9 @@ struct signal_struct {
 struct sched_entity {
     __u64 sum_exec_runtime;
 };
+struct sched_info {
+    unsigned long long run_delay;
+};
 struct mm_struct {
     unsigned long arg_start;
     unsigned long arg_end;
@@ -187,6 +190,7 @@ struct task_struct {
     int tgid;
     int exit_code;
     struct sched_entity se;
+    struct sched_info sched_info; /* with CONFIG_SCHED_INFO */
     struct mm_struct *mm;
     struct task_struct *group_leader;
     struct files_struct *files;

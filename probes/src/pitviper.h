@@ -301,10 +301,11 @@ struct mapping {
 struct turn {
     __u64 since_ns; /* 0: it serves nobody */
     __u64 stack;
-    __u64 ahead_ns; /* by how much this stack leads */
-    __u64 known_ns; /* all votes */
-    __u64 voted_ns; /* when this stack got its newest vote */
-    __u64 before;   /* the stack to which the turn before went, or 0 */
+    __u64 ahead_ns;  /* by how much this stack leads */
+    __u64 known_ns;  /* all votes */
+    __u64 voted_ns;  /* when this stack got its newest vote */
+    __u64 before;    /* the stack to which the turn before went, or 0 */
+    __u64 queued_ns; /* what the thread had waited for a CPU, in all, when the turn began */
 };
 
 /* A thread, in its task storage. */

@@ -185,15 +185,15 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         use(c, call_argument(regs, 0), 0, 0);
         file = result >= 0 ? file_of(c->task, result) : 0;
         if (file && c->thread)
-            accepted(c->thread, file, file_of(c->task, call_argument(regs, 0)), c->target->process,
-                     c->now);
+            accepted(c->thread, c->task, file, file_of(c->task, call_argument(regs, 0)),
+                     c->target->process, c->now);
         return 0;
     case WAIT_EPOLL:
         use(c, call_argument(regs, 0), 0, 0);
         if (c->thread && !c->thread->loop.since_ns) {
             c->thread->loop_fd = call_argument(regs, 0);
             c->thread->loop_task = 0;
-            turn_begin(&c->thread->loop, c->now);
+            turn_begin(&c->thread->loop, c->task, c->now);
         }
         return 0;
     case WAIT_SYNC:
@@ -363,7 +363,7 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     thread->taken = 0;
     /* Another selector is a call within the turn: a client that waits for its answer that way. */
     if (wait == WAIT_EPOLL && thread->loop_fd == (__u32)call_argument(regs, 0))
-        loop_returns(thread, thread->process, thread->began_ns);
+        loop_returns(thread, task, thread->process, thread->began_ns);
     if (trace_calls && class == CALL_CLOSE) {
         tgid = task->tgid;
         target = bpf_map_lookup_elem(&targets, &tgid);

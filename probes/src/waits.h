@@ -81,10 +81,16 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
 
 /* ---- turns ---- */
 
-static __always_inline void turn_begin(struct turn *turn, __u64 now) {
+/* Nanoseconds that a thread was ready to run and no CPU was free. */
+static __always_inline __u64 queued_ns(struct task_struct *task) {
+    return bpf_core_field_exists(task->sched_info) ? BPF_CORE_READ(task, sched_info.run_delay) : 0;
+}
+
+static __always_inline void turn_begin(struct turn *turn, struct task_struct *task, __u64 now) {
     turn->before = turn->voted_ns + stall_ns > now ? turn->stack : 0;
     turn->since_ns = now;
     turn->stack = turn->ahead_ns = turn->known_ns = turn->voted_ns = 0;
+    turn->queued_ns = queued_ns(task);
 }
 
 /* Adds time to a stack, by the vote of Boyer and Moore: a majority needs no more than one
@@ -107,24 +113,31 @@ static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns,
 }
 
 /*
- * The stack to which a turn's time went. Where less than a quarter of it is known (the thread was
- * not let on a CPU, or waited for another's GIL) it is nobody's fault in this thread.
+ * The stack to which a turn's time went. What the thread waited for a CPU counts for nothing; where
+ * less than a quarter of the rest is known (it waited for another's GIL) it is nobody's fault in
+ * this thread.
  */
-static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
-    return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
+static __always_inline __u64 turn_blame(const struct turn *turn, struct task_struct *task, __u64 ns,
+                                        __u32 process) {
+    __u64 queued = queued_ns(task) - turn->queued_ns;
+
+    if (!turn->stack || (queued < ns && turn->known_ns < (ns - queued) / 4))
+        return process;
+    return turn->stack;
 }
 
 /* A loop comes back to its selector. */
-static __always_inline void loop_returns(struct thread *thread, __u32 process, __u64 now) {
+static __always_inline void loop_returns(struct thread *thread, struct task_struct *task,
+                                         __u32 process, __u64 now) {
     __u64 ns = now - thread->loop.since_ns;
     struct act_sum *sum;
-    __u64 stack, task = 0;
+    __u64 stack, named = 0;
 
     if (thread->loop.since_ns && ns >= stall_ns) {
-        stack = turn_blame(&thread->loop, ns, process);
+        stack = turn_blame(&thread->loop, task, ns, process);
         if (stack == thread->loop.stack)
-            task = thread->loop_task;
-        sum = act_sum(process, stack, ACT_STALL, task, 0, now);
+            named = thread->loop_task;
+        sum = act_sum(process, stack, ACT_STALL, named, 0, now);
         if (sum)
             act_add(sum, 0, ns);
     }
@@ -148,18 +161,19 @@ static __always_inline __u32 holders_of(struct file *file) {
  * the wait for that very connection has, is not why. When the queue is emptied at one go, the turn
  * may have begun at the connection before it, a moment ago.
  */
-static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 came,
-                                          __u64 now) {
+static __always_inline __u64 server_blame(const struct turn *turn, struct task_struct *task,
+                                          __u32 process, __u64 came, __u64 now) {
     if (turn->before && now - turn->since_ns < stall_ns)
         return turn->before;
     if (turn->voted_ns < came + slow_ns)
         return process;
-    return turn_blame(turn, now - came, process);
+    return turn_blame(turn, task, now - came, process);
 }
 
 /* A connection came out of the accept queue: how long was it in there? */
-static __always_inline void accepted(struct thread *thread, struct file *file,
-                                     struct file *listening, __u32 process, __u64 now) {
+static __always_inline void accepted(struct thread *thread, struct task_struct *task,
+                                     struct file *file, struct file *listening, __u32 process,
+                                     __u64 now) {
     struct socket *socket = BPF_CORE_READ(file, private_data);
     struct sock *sk = BPF_CORE_READ(socket, sk);
     __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -172,8 +186,8 @@ static __always_inline void accepted(struct thread *thread, struct file *file,
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
         if (came && ns >= stall_ns) {
-            sum = act_sum(process, server_blame(&thread->server, process, came, now), ACT_QUEUE, 0,
-                          0, now);
+            sum = act_sum(process, server_blame(&thread->server, task, process, came, now),
+                          ACT_QUEUE, 0, 0, now);
             if (sum) {
                 act_add(sum, 0, ns);
                 sum->flags = listening ? holders_of(listening) : 0;
@@ -181,5 +195,5 @@ static __always_inline void accepted(struct thread *thread, struct file *file,
             return; /* those behind it waited for the same: the turn goes on */
         }
     }
-    turn_begin(&thread->server, now);
+    turn_begin(&thread->server, task, now);
 }

@@ -29,6 +29,10 @@ pub struct EventLoopBlockedThresholds {
     /// Share of the time that the loop stands still at the line: 0.005. Below that a heart-beat each
     /// second is late for less than 5 ms in the mean.
     pub share: f64,
+    /// Mean wait up to which a thread lock that is mostly not had in time is the GIL: 50 ms. Each 5 ms
+    /// (and later, on a machine that is busy) a thread asks for it again while others compute; that is
+    /// not the doing of the line that the loop happens to be at.
+    pub gil_ns: u64,
     /// The window of rate and share: the last minute.
     pub window_ns: u64,
 }
@@ -42,6 +46,7 @@ impl Default for EventLoopBlockedThresholds {
             short_count: 6,
             span_ns: 4 * SECOND_NS,
             share: 0.005,
+            gil_ns: 50_000_000,
             window_ns: 60 * SECOND_NS,
         }
     }
@@ -118,7 +123,7 @@ fn judge(
         first_ns = first_ns.min(other.total.first_ns);
         last_ns = last_ns.max(other.total.last_ns);
     }
-    if sums.count == 0 {
+    if sums.count == 0 || blocked.wait.is_some_and(|wait| asks_for_the_gil(wait, thresholds)) {
         return None;
     }
     let mean_ns = sums.ns as f64 / sums.count as f64;
@@ -183,6 +188,13 @@ fn judge(
     let advice = advice(blocked.wait).to_owned();
     let kind = Kind::EventLoopBlocked;
     Some(Draft { kind, severity, confidence, evidence, summary, advice })
+}
+
+fn asks_for_the_gil(wait: &Conduct, thresholds: &EventLoopBlockedThresholds) -> bool {
+    let sums = wait.total.sums;
+    wait.act == Act::Wait(WaitClass::Lock)
+        && sums.repeats * 2 > sums.count
+        && sums.ns < thresholds.gil_ns.saturating_mul(sums.count)
 }
 
 fn advice(wait: Option<&Conduct>) -> &'static str {

@@ -180,7 +180,7 @@ fn judge(
     let site = conduct.site.as_ref()?;
     let total = conduct.total.sums;
     // Cheap questions first: most lines end here.
-    if total.count < thresholds.count || conduct.span_ns() < thresholds.span_ns {
+    if total.count < 2 || conduct.span_ns() < thresholds.span_ns {
         return None;
     }
     let counted: Vec<(&Deed, f64)> = conduct
@@ -213,7 +213,9 @@ fn judge(
     };
     let medium = severity == Severity::Medium;
     let needed = if medium { thresholds.medium_count } else { thresholds.count };
-    if sums.count < needed
+    // Two long ones may be a start's.
+    let few = sums.count == 2 && severity == Severity::Critical;
+    if (sums.count < needed && !few)
         || share < thresholds.share
         || (share > limit && !each_connects(ledger, conduct))
         || (medium && matches!(class, WaitClass::Connect | WaitClass::Send | WaitClass::Child))
@@ -250,7 +252,8 @@ fn judge(
         awaited::percent(share),
     );
     let advice = advice(class).to_owned();
-    let (kind, confidence) = (Kind::SlowCall, Confidence::Confirmed);
+    let confidence = if few { Confidence::Suspected } else { Confidence::Confirmed };
+    let kind = Kind::SlowCall;
     Some(Draft { kind, severity, confidence, evidence, summary, advice })
 }
 

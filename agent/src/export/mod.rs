@@ -12,6 +12,7 @@ pub mod output;
 mod report;
 #[cfg(test)]
 pub(crate) mod sample;
+mod slow_lines;
 pub mod terminal;
 
 pub use escape::visible;

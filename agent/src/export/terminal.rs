@@ -6,7 +6,7 @@ use crate::detect::{Change, Confidence, Finding, News, Severity};
 use crate::ledger::{Overflow, Totals};
 use crate::python::Frame;
 
-use super::{Report, visible};
+use super::{Report, slow_lines, visible};
 
 /// Characters of a name from the target that are shown.
 const NAME: usize = 200;
@@ -101,6 +101,11 @@ pub fn summary(report: &Report, style: Style) -> String {
     for one in &report.findings {
         text.push('\n');
         text.push_str(&finding(one, style));
+    }
+    let slow = slow_lines::table(&report.findings);
+    if !slow.is_empty() {
+        text.push('\n');
+        text.push_str(&slow);
     }
     text.push('\n');
     text.push_str(&ledger(&report.totals, style));
