@@ -17,7 +17,7 @@ pub struct BusyPollThresholds {
     /// Mean pause at most: 45 ms. `subprocess` looks every 50 ms by itself, for a child that has a
     /// timeout, and so do others who have thought about it.
     pub pause_ns: u64,
-    /// Share of the time that a thread is in these pauses: 0.9. Who sleeps between pieces of work,
+    /// Share of the time that a thread is in these pauses: 0.97. Who sleeps between pieces of work,
     /// to keep a pace or to be gentle with a service, works for the rest of the time; who only looks,
     /// does not. sqlite's waits for a lock sleep as well, for as long as the lock is held.
     pub share: f64,
@@ -43,7 +43,7 @@ impl Default for BusyPollThresholds {
         Self {
             per_second: 18.0,
             pause_ns: 45_000_000,
-            share: 0.9,
+            share: 0.97,
             span_ns: 10 * SECOND_NS,
             window_ns: 30 * SECOND_NS,
             switch_ns: (4_500_000, 8_000_000),
@@ -185,7 +185,7 @@ mod tests {
             ..Sums::default()
         };
         for second in 0..seconds {
-            let at = f64::from(second) + 0.5;
+            let at = f64::from(second) + 0.02;
             script.act_about(at, stack, Act::Wait(class), 0, sums, about);
         }
     }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn pauses_that_are_fine() {
         for (per_second, pause, seconds) in
-            [(10, 0.0999, 25), (1, 0.999, 25), (50, 0.014, 25), (98, 0.0101, 5), (20, 0.05, 25)]
+            [(10, 0.0999, 25), (1, 0.999, 25), (50, 0.019, 25), (98, 0.0101, 5), (20, 0.05, 25)]
         {
             let story = played(WaitClass::Sleep, seconds, per_second, pause);
             assert!(story.of(Kind::BusyPoll).is_empty(), "{per_second} a second");

@@ -294,7 +294,7 @@ mod tests {
         for at in [0.5, 1.5, 2.5] {
             stall(&mut script, at, start, 0.9);
         }
-        let hiccup = handler(&mut script, 20);
+        let hiccup = script.stack(&[("/srv/hiccup.py", 20), (BASE_EVENTS, 1_936)]);
         for at in [3.0, 9.0, 15.0] {
             stall(&mut script, at, hiccup, 0.06);
         }

@@ -31,6 +31,9 @@ pub struct SlowCallThresholds {
     pub span_ns: u64,
     /// Share of a thread's time: 0.01. A slow call an hour is not what makes a program slow.
     pub share: f64,
+    /// The same where the mean is below `high_ns`: 0.015. On a machine that is busy elsewhere, answers
+    /// that take 5 ms take 20 now and then.
+    pub medium_share: f64,
     /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait for
     /// work: 0.93. A supervisor waits for its children, a stand-by for its lock.
     pub idle_share: f64,
@@ -55,6 +58,7 @@ impl Default for SlowCallThresholds {
             medium_count: 8,
             span_ns: 5 * SECOND_NS,
             share: 0.01,
+            medium_share: 0.015,
             idle_share: 0.93,
             pipe_share: 0.5,
             same_command: 3,
@@ -206,18 +210,25 @@ fn judge(
     // The first of a conduct is known when it ends.
     let window_ns = (covered_ns as f64 + mean_ns).max(5.0 * SECOND_NS as f64);
     let share = sums.ns as f64 / window_ns;
+    // Nor is one that goes on known yet: who waits for work is to be told by what has ended.
+    let quiet_ns = now_ns.saturating_sub(conduct.total.last_ns) as f64;
+    let waiting = sums.ns as f64 / (covered_ns as f64 + mean_ns - quiet_ns).max(mean_ns);
     let severity = match mean_ns as u64 {
         ns if ns >= thresholds.critical_ns => Severity::Critical,
         ns if ns >= thresholds.high_ns => Severity::High,
         _ => Severity::Medium,
     };
     let medium = severity == Severity::Medium;
-    let needed = if medium { thresholds.medium_count } else { thresholds.count };
+    let (needed, least_share) = if medium {
+        (thresholds.medium_count, thresholds.medium_share)
+    } else {
+        (thresholds.count, thresholds.share)
+    };
     // Two long ones may be a start's.
     let few = sums.count == 2 && severity == Severity::Critical;
     if (sums.count < needed && !few)
-        || share < thresholds.share
-        || (share > limit && !each_connects(ledger, conduct))
+        || share < least_share
+        || (waiting > limit && !each_connects(ledger, conduct))
         || (medium && matches!(class, WaitClass::Connect | WaitClass::Send | WaitClass::Child))
         || (class == WaitClass::Child && !same_command(ledger, conduct, thresholds))
         || moves_volume(ledger, conduct, class, thresholds)
