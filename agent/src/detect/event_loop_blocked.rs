@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::Object;
 use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::{Act, WaitClass};
 
@@ -171,6 +172,11 @@ fn judge(
     if let Some(about) = &about {
         evidence.insert("object", Evidence::Text(about.clone()));
     }
+    let tasks = tasks(blocked, ledger);
+    if let Some(task) = tasks.first() {
+        evidence.insert("task", Evidence::Text(task.clone()));
+        evidence.insert("tasks", Evidence::Count(tasks.len() as u64));
+    }
     let what = match (blocked.wait, about) {
         (Some(_), Some(about)) => format!("`{call}` ({about})"),
         (Some(_), None) => format!("`{call}`"),
@@ -178,16 +184,41 @@ fn judge(
     };
     let summary = format!(
         "The event loop stood still {} times, {}/min, for {} in the mean and {} at most, {} % of \
-         the time, while this line was in {what}.",
+         the time, while this line was in {what}{}.",
         wording::count(sums.count),
         wording::rate(per_minute),
         awaited::length(mean_ns),
         awaited::length(sums.max_ns as f64),
         awaited::percent(share),
+        in_task(&tasks),
     );
     let advice = advice(blocked.wait).to_owned();
     let kind = Kind::EventLoopBlocked;
     Some(Draft { kind, severity, confidence, evidence, summary, advice })
+}
+
+/// Names of the tasks that ran meanwhile, the one that held the loop up the longest first.
+fn tasks(blocked: &Blocked<'_>, ledger: &Ledger) -> Vec<String> {
+    let lines = std::iter::once(&blocked.line).chain(&blocked.others);
+    let mut held: BTreeMap<String, u64> = BTreeMap::new();
+    for (id, deed) in lines.flat_map(|line| &line.objects) {
+        if let Some(Object::Task(name)) = ledger.object(*id) {
+            *held.entry(name.clone()).or_default() += deed.sums.ns;
+        }
+    }
+    let mut names: Vec<(u64, String)> = held.into_iter().map(|(name, ns)| (ns, name)).collect();
+    names.sort_by(|one, other| other.cmp(one));
+    names.into_iter().map(|(_, name)| name).collect()
+}
+
+fn in_task(tasks: &[String]) -> String {
+    match tasks {
+        [] => String::new(),
+        [task] => format!(", in task `{task}`"),
+        [task, others @ ..] => {
+            format!(", in task `{task}` and {} others", wording::count(others.len() as u64))
+        }
+    }
 }
 
 fn asks_for_the_gil(wait: &Conduct, thresholds: &EventLoopBlockedThresholds) -> bool {

@@ -320,7 +320,8 @@ mod tests {
     /// a program that starts, a job that loads its files.
     #[test]
     fn what_levels_off_or_loads_is_silent() {
-        let shapes: [(fn(f64) -> f64, f64); 5] = [
+        type Shape = fn(f64) -> f64;
+        let shapes: [(Shape, f64); 5] = [
             (|s| if s < 5.0 { 50.0 } else { 250.0 }, 0.1),
             (|s| 50.0 + 60.0 * (1.0 - (-s / 12.0).exp()), 0.1),
             (|s| 50.0 + s + if s as u64 % 6 < 3 { 40.0 } else { 0.0 }, 0.1),

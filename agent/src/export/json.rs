@@ -253,7 +253,10 @@ mod tests {
     fn the_keys_are_the_published_ones() {
         let report = parsed(&document(&sample::report()));
         let keys: Vec<_> = report.as_object().expect("object").keys().cloned().collect();
-        assert_eq!(keys, ["findings", "ledger", "pitviper", "process", "schema", "window"]);
+        assert_eq!(
+            keys,
+            ["activity", "findings", "ledger", "pitviper", "process", "schema", "waits", "window"]
+        );
         assert_eq!(report["schema"], 1);
     }
 
