@@ -188,12 +188,14 @@ static __always_inline void inode_facts(struct inode_facts *facts, struct file *
 }
 
 /* Tells the agent of a file: its path and its numbers. */
-static __noinline int describe_file(struct scratch *s, struct file *file, __u64 id, __u32 process) {
+__attribute__((noinline)) int describe_file(__u64 address, __u64 id, __u32 process) {
     struct object_life *life = undescribed(id, process);
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    struct file *file = (struct file *)address;
     struct inode *inode = BPF_CORE_READ(file, f_inode);
     struct path_walk walk = {};
 
-    if (!life)
+    if (!life || !s)
         return 0;
     s->object.inode = BPF_CORE_READ(inode, i_ino);
     s->object.device = BPF_CORE_READ(inode, i_sb, s_dev);
@@ -215,22 +217,23 @@ static __noinline int describe_file(struct scratch *s, struct file *file, __u64 
  * a deleted file is given to the next one. Its name is told to the agent when it is first met; a
  * file that is renamed afterwards keeps the name that it had.
  */
-static __always_inline __u64 known_file(struct scratch *s, struct file *file,
-                                        const struct inode_facts *facts, __u32 process) {
+static __always_inline __u64 known_file(struct file *file, const struct inode_facts *facts,
+                                        __u32 process) {
     __u64 life = (__u64)facts->generation << 32 | process;
     __u64 id = mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), life) | 1;
     struct object_life *known = bpf_map_lookup_elem(&objects, &id);
 
     if (!known || !known->sent)
-        describe_file(s, file, id, process);
+        describe_file((__u64)file, id, process);
     return id;
 }
 
-static __noinline __u64 file_object(struct scratch *s, struct file *file, __u32 process) {
+__attribute__((noinline)) __u64 file_object(__u64 address, __u32 process) {
+    struct file *file = (struct file *)address;
     struct inode_facts facts = {};
 
     inode_facts(&facts, file);
-    return known_file(s, file, &facts, process);
+    return known_file(file, &facts, process);
 }
 
 /* ---- bytes: peers and commands ---- */
@@ -256,11 +259,14 @@ static long hash_word(__u64 i, void *context) {
 }
 
 /* The object that the first `size` bytes of `s->object.data` are. */
-static __noinline __u64 bytes_object(struct scratch *s, __u32 process, __u32 kind, __u32 size) {
+__attribute__((noinline)) __u64 bytes_object(__u32 process, __u32 kind, __u32 size) {
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
     struct hashing hashing = {.s = s, .hash = mixed(mixed(0x62797465, kind), process)};
     struct object_life *life;
     __u64 id;
 
+    if (!s)
+        return 0;
     if (size > BYTES_MAX)
         size = BYTES_MAX;
     hashing.size = size;

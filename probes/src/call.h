@@ -49,6 +49,5 @@ static __always_inline void walk_once(struct call *c) {
     if (s->walked)
         return;
     s->walked = 1;
-    s->stack_id = walk(s, c->target, c->task, c->tgid, SCRATCH_SYSCALL);
-    s->stack_id = site_of(s, c->target, s->stack_id);
+    s->stack_id = walk(c->tgid, SCRATCH_SYSCALL);
 }

@@ -45,8 +45,7 @@ static __always_inline void child_born(struct target *target, __u32 parent, __u3
     child.parent = parent;
     if (target) {
         child.process = target->process;
-        child.stack = walk(s, target, bpf_get_current_task_btf(), parent, SCRATCH_SYSCALL);
-        child.stack = site_of(s, target, child.stack);
+        child.stack = walk(parent, SCRATCH_SYSCALL);
     } else {
         if (!maker)
             return;
@@ -69,8 +68,7 @@ static __always_inline void thread_born(struct target *target, struct task_struc
 
     if (!s)
         return;
-    stack = walk(s, target, bpf_get_current_task_btf(), task->tgid, SCRATCH_SYSCALL);
-    stack = site_of(s, target, stack);
+    stack = walk(task->tgid, SCRATCH_SYSCALL);
     act_sum(target->process, stack, ACT_THREAD, 0, 0, bpf_ktime_get_ns());
     thread = thread_of(task, true);
     if (thread) {
@@ -102,7 +100,7 @@ static __always_inline void child_executed(struct task_struct *task, __u32 tgid)
     barrier_var(size);
     if (size > ARGV_BYTES || bpf_probe_read_user(s->object.data, size, (void *)from))
         size = 0;
-    child->command = bytes_object(s, child->process, OBJECT_COMMAND, size);
+    child->command = bytes_object(child->process, OBJECT_COMMAND, size);
     now = bpf_ktime_get_ns();
     act_sum(child->process, child->stack, ACT_EXEC, child->command, child->depth != 0, now);
     tell_child(child, tgid, CHILD_EXECUTED, now);

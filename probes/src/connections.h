@@ -41,7 +41,7 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
     if (size > SOCKADDR || bpf_probe_read_user(c->s->object.data, size, (void *)address))
         return 0;
     walk_once(c);
-    id = bytes_object(c->s, process, OBJECT_PEER, size);
+    id = bytes_object(process, OBJECT_PEER, size);
     sum = act_sum(process, c->s->stack_id, ACT_CONNECT, id, 0, c->now);
     if (!sum)
         return 0;

@@ -95,7 +95,7 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     birth_of(c, fd, facts.inode ? file : 0, facts.mode);
     if (!facts.inode || (facts.mode & S_IFMT) != S_IFREG)
         return 0;
-    object = known_file(c->s, file, &facts, c->target->process);
+    object = known_file(file, &facts, c->target->process);
     sum = act_sum(c->target->process, c->s->stack_id, ACT_OPEN, object, 0, c->now);
     if (!sum)
         return 0;

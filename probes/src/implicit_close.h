@@ -17,7 +17,6 @@ int resource_warning(struct pt_regs *regs) {
     struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct scratch *s = scratch_of(SCRATCH_UPROBE);
     struct warning *open, warning = {};
-    __u64 stack;
 
     if (!target || !s)
         return 0;
@@ -26,8 +25,7 @@ int resource_warning(struct pt_regs *regs) {
         count(UNCLOSED_BUSY);
         return 0;
     }
-    stack = walk(s, target, bpf_get_current_task_btf(), tgid, SCRATCH_UPROBE);
-    warning.dropped_by = site_of(s, target, stack);
+    warning.dropped_by = walk(tgid, SCRATCH_UPROBE);
     s->busy = 0;
     warning.time_ns = bpf_ktime_get_ns();
     warning.process = target->process;

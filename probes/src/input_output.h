@@ -87,7 +87,7 @@ static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 byte
     __u64 object;
 
     walk_once(c);
-    object = key.object = file_object(c->s, file, process);
+    object = key.object = file_object((__u64)file, process);
     sum = act_sum(process, c->s->stack_id, writes ? ACT_WRITE : ACT_READ, object, 0, c->now);
     if (!sum)
         return object;
@@ -127,7 +127,7 @@ static __noinline int listed(struct call *c, struct file *file) {
     __u64 object;
 
     walk_once(c);
-    object = file_object(c->s, file, process);
+    object = file_object((__u64)file, process);
     state = reading_begins(process, object, BPF_CORE_READ(file, f_inode));
     if (state && state->passes == 1)
         state->apart = __sync_fetch_and_add(&listed_apart, 1) < LISTED_MAX;

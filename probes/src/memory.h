@@ -72,7 +72,7 @@ static __noinline int maps(struct call *c, struct pt_regs *regs, __u64 result) {
         kind = MAPPED_FILE;
         file = file_of(c->task, call_argument(regs, 4));
         if (file)
-            object = file_object(c->s, file, c->target->process);
+            object = file_object((__u64)file, c->target->process);
     } else if (flags & MAP_STACK) {
         kind = MAPPED_STACK;
     } else if (!call_argument(regs, 2)) {

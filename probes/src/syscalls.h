@@ -124,7 +124,7 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
         if (entry && entry->peer)
             object = entry->peer;
         else if (wait == WAIT_LOCK)
-            object = file_object(c->s, file, c->target->process);
+            object = file_object((__u64)file, c->target->process);
     }
     walk_once(c);
     sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);
@@ -201,7 +201,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         file = file_of(c->task, call_argument(regs, 0));
         if (!file)
             return 0;
-        bytes = file_object(c->s, file, c->target->process);
+        bytes = file_object((__u64)file, c->target->process);
         plain_act(c, ACT_SYNC, bytes, result < 0);
         return bytes;
     case WAIT_LIST:

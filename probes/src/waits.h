@@ -43,7 +43,7 @@ static __always_inline __u32 log2_of(__u64 value) {
     return bucket + (value >> 1);
 }
 
-static __always_inline void count_wait(__u32 process, __u32 class, __u64 ns, __u64 bytes) {
+__attribute__((noinline)) int count_wait(__u32 process, __u32 class, __u64 ns, __u64 bytes) {
     struct wait_key key = {.process = process, .class = class};
     struct wait_sum *sum = bpf_map_lookup_elem(&waits, &key);
     __u32 bucket = log2_of(ns);
@@ -59,7 +59,7 @@ static __always_inline void count_wait(__u32 process, __u32 class, __u64 ns, __u
     }
     if (!sum) {
         count(WAIT_FULL);
-        return;
+        return 0;
     }
     __sync_fetch_and_add(&sum->count, 1);
     __sync_fetch_and_add(&sum->ns, ns);
@@ -68,6 +68,7 @@ static __always_inline void count_wait(__u32 process, __u32 class, __u64 ns, __u
     if (bucket >= WAIT_BUCKETS)
         bucket = WAIT_BUCKETS - 1;
     __sync_fetch_and_add(&sum->buckets[bucket], 1);
+    return 0;
 }
 
 static __always_inline struct thread *thread_of(struct task_struct *task, bool make) {

@@ -116,40 +116,6 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
     return i < BATCH;
 }
 
-/*
- * Walks the stack of the running thread into `s->stack` and returns its id (0: none). What became
- * of the walk goes to `s->stack_status` and its counter.
- */
-static __always_inline __u64 walk(struct scratch *s, const struct target *target,
-                                  struct task_struct *task, __u32 tgid, __u32 user) {
-    struct walk *w = &s->walk;
-    int i;
-
-    s->stack.count = 0;
-    w->frame = innermost_frame(task, &target->layout);
-    if (!w->frame) {
-        s->stack_status = STACK_NO_THREAD_STATE;
-        count(WALK_NO_THREAD_STATE);
-        return 0;
-    }
-    w->layout = target->layout;
-    w->space = target->space;
-    w->hash = target->space * 0x9e3779b97f4a7c15ULL;
-    w->low = w->size = 0;
-    w->status = STACK_TRUNCATED;
-    for (i = 0; i < BATCHES; i++)
-        if (walk_some(tgid, user))
-            break;
-    s->stack.truncated = w->status != STACK_COMPLETE;
-    s->stack_status = w->status;
-    count(w->status == STACK_COMPLETE    ? WALK_COMPLETE
-          : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
-                                         : WALK_UNREADABLE);
-    if (!s->stack.count)
-        return 0;
-    return (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63;
-}
-
 static __always_inline long send_stack(struct scratch *s, const struct target *target, __u64 id) {
     __u64 size = s->stack.count;
 
@@ -175,8 +141,6 @@ static __always_inline long send_stack(struct scratch *s, const struct target *t
 static __always_inline __u64 site_of(struct scratch *s, const struct target *target, __u64 stack) {
     struct site *site, fresh = {};
 
-    if (!stack)
-        return target->process;
     site = bpf_map_lookup_elem(&sites, &stack);
     if (!site) {
         fresh.process = target->process;
@@ -190,4 +154,43 @@ static __always_inline __u64 site_of(struct scratch *s, const struct target *tar
     if (site && !site->sent && !send_stack(s, target, stack))
         site->sent = 1;
     return stack;
+}
+
+/*
+ * Walks the stack of the running thread into `s->stack` and returns the key of its site; what
+ * became of the walk goes to `s->stack_status` and its counter. Global, as is much that many paths
+ * lead to: the verifier looks at it once, and the load stays short.
+ */
+__attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(user);
+    struct walk *w;
+    int i;
+
+    if (!target || !s)
+        return 0;
+    w = &s->walk;
+    s->stack.count = 0;
+    w->frame = innermost_frame(bpf_get_current_task_btf(), &target->layout);
+    if (!w->frame) {
+        s->stack_status = STACK_NO_THREAD_STATE;
+        count(WALK_NO_THREAD_STATE);
+        return target->process;
+    }
+    w->layout = target->layout;
+    w->space = target->space;
+    w->hash = target->space * 0x9e3779b97f4a7c15ULL;
+    w->low = w->size = 0;
+    w->status = STACK_TRUNCATED;
+    for (i = 0; i < BATCHES; i++)
+        if (walk_some(tgid, user))
+            break;
+    s->stack.truncated = w->status != STACK_COMPLETE;
+    s->stack_status = w->status;
+    count(w->status == STACK_COMPLETE    ? WALK_COMPLETE
+          : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
+                                         : WALK_UNREADABLE);
+    if (!s->stack.count)
+        return target->process;
+    return site_of(s, target, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
 }

@@ -43,7 +43,7 @@ pub struct SlowCallThresholds {
     pub same_command: u64,
     /// Bytes a second from which reading is volume and not waiting: 20 MB, where a slow disk begins.
     pub read_speed: f64,
-    /// The same for writing: 500 MB. A copy into the page cache is faster, a disk is slower.
+    /// The same for writing: 1 GB. A copy into the page cache is faster, a disk is slower.
     pub write_speed: f64,
     /// The window of rate and share: the last minute.
     pub window_ns: u64,
@@ -63,7 +63,7 @@ impl Default for SlowCallThresholds {
             pipe_share: 0.5,
             same_command: 3,
             read_speed: 20e6,
-            write_speed: 500e6,
+            write_speed: 1e9,
             window_ns: 60 * SECOND_NS,
         }
     }
