@@ -18,14 +18,16 @@ const volatile __u32 ring_wakeup_bytes = 0;
 const volatile __u64 slow_ns = 10000000;
 /* An event loop that does not come back to its selector for this long stands still. */
 const volatile __u64 stall_ns = 50000000;
+/* Between two samples of the CPU's clock. */
+const volatile __u64 sample_ns = 1000000000 / 99;
 /* Calls of the classes that hardly ever wait are left out of the histograms below this. */
 const volatile __u64 quick_ns = 65536;
 /* The number of execve, the call by which descriptors end that are to be closed on exec. */
 const volatile __u32 execve_number = 0;
 /* Numbers of calls that need a look at their arguments. */
-const volatile __u32 fcntl_number = ~0U, newfstatat_number = ~0U, poll_number = ~0U,
-                     ppoll_number = ~0U, flock_number = ~0U, brk_number = ~0U, mmap_number = ~0U,
-                     munmap_number = ~0U, mremap_number = ~0U;
+const volatile __u32 sigreturn_number = ~0U, fcntl_number = ~0U, newfstatat_number = ~0U,
+                     poll_number = ~0U, ppoll_number = ~0U, flock_number = ~0U, brk_number = ~0U,
+                     mmap_number = ~0U, munmap_number = ~0U, mremap_number = ~0U;
 /* Calls whose argument 3 is the position in the file. */
 const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};
 

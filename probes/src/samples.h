@@ -8,9 +8,6 @@
 #include "call.h"
 #include "task_name.h"
 
-/* Between two samples: the agent asks for 99 a second. */
-#define SAMPLE_NS (1000000000 / 99)
-
 SEC("perf_event")
 int sample(void *context) {
     struct task_struct *task = bpf_get_current_task_btf();
@@ -28,10 +25,10 @@ int sample(void *context) {
     thread = thread_of(task, false);
     if (!thread)
         return 0;
-    if (turn_spent(&thread->loop, stack, SAMPLE_NS, now) &&
+    if (turn_spent(&thread->loop, stack, sample_ns, now) &&
         now - thread->loop.since_ns >= stall_ns / 2)
         thread->loop_task = running_task(tgid, SCRATCH_SAMPLE);
-    turn_spent(&thread->server, stack, SAMPLE_NS, now);
+    turn_spent(&thread->server, stack, sample_ns, now);
     return 0;
 }
 

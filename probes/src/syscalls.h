@@ -276,7 +276,8 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     c.s->stack_status = STACK_NO_THREAD_STATE;
     c.thread = thread_of(c.task, false);
     if (c.thread && c.thread->began_ns) {
-        if (result == -ERESTART_RESTARTBLOCK) {
+        if (result == -ERESTART_RESTARTBLOCK || result == -ERESTARTSYS ||
+            result == -ERESTARTNOHAND || result == -ERESTARTNOINTR) {
             c.thread->restarted = 1;
             return 0;
         }
@@ -316,6 +317,22 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
 }
 
 /*
+ * A signal's handler returns. The call that the signal interrupted is over then: one that the
+ * kernel makes again after a handler counts as another, for nobody knows what the handler did.
+ */
+static __noinline int interrupted(void) {
+    struct thread *thread = thread_of(bpf_get_current_task_btf(), false);
+
+    if (!thread || !thread->restarted)
+        return 0;
+    count_wait(thread->process, syscall_wait[thread->number & (MAX_SYSCALLS - 1)],
+               bpf_ktime_get_ns() - thread->began_ns, 0);
+    thread->restarted = 0;
+    thread->began_ns = 0;
+    return 0;
+}
+
+/*
  * In a trace a close takes its descriptor out here, at the line that made it, before another thread
  * can have the number.
  */
@@ -331,6 +348,10 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
 
     if (number >= MAX_SYSCALLS)
         return 0;
+    if (number == sigreturn_number) {
+        interrupted();
+        return 0;
+    }
     class = trace_calls ? class_of(number, regs) : 0;
     wait = wait_of(number, regs);
     if (!wait && (!class || class == CALL_USES))
@@ -351,9 +372,8 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
         return 0;
     }
     if (thread->restarted) {
-        if (number == RESTART_SYSCALL)
+        if (number == RESTART_SYSCALL || number == thread->number)
             return 0; /* the call goes on */
-        /* A signal's handler came between: the call had ended. */
         count_wait(thread->process, syscall_wait[thread->number & (MAX_SYSCALLS - 1)],
                    bpf_ktime_get_ns() - thread->began_ns, 0);
         thread->restarted = 0;

@@ -13,7 +13,11 @@
 
 #include "ledger.h"
 
-#define ETIMEDOUT             110
+#define ETIMEDOUT 110
+/* What the kernel returns to itself when a signal comes: the call is to be made again. */
+#define ERESTARTSYS           512
+#define ERESTARTNOINTR        513
+#define ERESTARTNOHAND        514
 #define ERESTART_RESTARTBLOCK 516
 #define RESTART_SYSCALL       219
 

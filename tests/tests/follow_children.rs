@@ -16,6 +16,9 @@ use pitviper_tests::trace::parse_line;
 /// A leak of two a second, counted from the child's start.
 const LIMIT: Duration = Duration::from_secs(40);
 
+/// Agents that are attached at the same time.
+const AT_ONCE: usize = 7;
+
 #[test]
 fn a_leaking_child_is_named_by_line_and_pid() -> Result<()> {
     if !met("follow_children")? {
@@ -28,7 +31,7 @@ fn a_leaking_child_is_named_by_line_and_pid() -> Result<()> {
         }
     }
     together::each(
-        children.len(),
+        AT_ONCE,
         &children,
         |(python, how)| format!("{} {how}", python.label),
         |(python, how)| child_is_named(python, how),

@@ -73,10 +73,10 @@ fn load_with_aya(pid: u32, interpreter: &Interpreter) -> Result<aya::Ebpf> {
         .btf(Some(&btf))
         .override_global("syscall_class", &classes[..], true)
         .override_global("trace_calls", &1u8, true)
+        // A thread's state is in its task storage, which aya makes and has no type for.
+        .allow_unsupported_maps()
         .load(pitviper_probes::OBJECT)?;
-    for (program, tracepoint) in
-        [("descriptors_exit", "sys_exit"), ("descriptors_enter", "sys_enter")]
-    {
+    for (program, tracepoint) in [("syscall_exit", "sys_exit"), ("syscall_enter", "sys_enter")] {
         let program: &mut BtfTracePoint =
             loaded.program_mut(program).context("no such program")?.try_into()?;
         program.load(tracepoint, &btf)?;

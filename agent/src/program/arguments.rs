@@ -56,6 +56,9 @@ pub(super) struct Sizes {
     /// Distinct stacks that fit; more are counted as dropped
     #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     max_stacks: u32,
+    /// Samples of each CPU a second, by which computing is seen; 0 takes none
+    #[arg(long, value_name = "HERTZ", default_value_t = 99, value_parser = clap::value_parser!(u64).range(0..=999))]
+    samples: u64,
     /// Size of the ring buffer, rounded up to a power of two [default: 4 MiB, 32 MiB for trace]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
     ring_bytes: Option<u32>,
@@ -70,6 +73,7 @@ impl Sizes {
             max_descriptors: self.max_descriptors,
             max_stacks: self.max_stacks,
             ring_bytes: self.ring_bytes.unwrap_or(default),
+            samples: self.samples,
             ..ebpf::Options::default()
         }
     }

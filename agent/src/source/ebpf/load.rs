@@ -10,7 +10,7 @@ use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ErrorKind, Link, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use pitviper_probes::{OpenPitviperSkel, PitviperSkel, PitviperSkelBuilder};
 
-use super::{EbpfError, calls, decode};
+use super::{EbpfError, calls, decode, sampler};
 use crate::event::Event;
 
 /// How the probes are sized, and what they do.
@@ -24,6 +24,8 @@ pub struct Options {
     pub follow_children: bool,
     /// Tell how long threads are off the CPU outside of calls too.
     pub off_cpu: bool,
+    /// Samples of each CPU's clock a second; 0: none.
+    pub samples: u64,
     /// Living descriptors that fit the ledger.
     pub max_descriptors: u32,
     /// Distinct stacks that fit.
@@ -40,6 +42,7 @@ impl Default for Options {
             trace: false,
             trace_others: false,
             off_cpu: false,
+            samples: sampler::HERTZ,
             follow_children: false,
             max_descriptors: 65_536,
             max_stacks: 32_768,
@@ -78,6 +81,8 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.syscall_wait = calls::wait_classes();
         rodata.syscall_positioned = calls::positioned();
         rodata.execve_number = calls::number("execve");
+        rodata.sample_ns = 1_000_000_000 / options.samples.max(1);
+        rodata.sigreturn_number = libc::SYS_rt_sigreturn as u32;
         rodata.fcntl_number = calls::number("fcntl");
         rodata.newfstatat_number = calls::number("newfstatat");
         rodata.poll_number = calls::number("poll");

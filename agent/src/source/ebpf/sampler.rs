@@ -9,7 +9,7 @@ use perf_event::events::Software;
 use pitviper_probes::PitviperSkel;
 
 /// Not a divisor of the round rates at which programs do things, so that it does not keep step.
-const HERTZ: u64 = 99;
+pub(super) const HERTZ: u64 = 99;
 
 /// The numbers of the CPUs that are online: `0-3,8`.
 fn online() -> Vec<usize> {
@@ -22,14 +22,17 @@ fn online() -> Vec<usize> {
 }
 
 /// Attaches to every CPU. What a kernel or a missing right refuses is told as one sentence.
-pub(super) fn attach(skeleton: &PitviperSkel<'static>) -> Result<Vec<Link>, String> {
+pub(super) fn attach(skeleton: &PitviperSkel<'static>, hertz: u64) -> Result<Vec<Link>, String> {
+    if hertz == 0 {
+        return Ok(Vec::new());
+    }
     let refused = |cause: &dyn std::fmt::Display| {
         format!("no samples of the CPU: computing that blocks an event loop goes unseen ({cause})")
     };
     let mut links = Vec::new();
     for cpu in online() {
         let mut builder = Builder::new().kind(Software::CPU_CLOCK).any_pid().one_cpu(cpu);
-        builder.sample_frequency(HERTZ);
+        builder.sample_frequency(hertz);
         let counter = builder.build().map_err(|cause| refused(&cause))?;
         // The link closes the descriptor when it goes.
         let link = skeleton.progs.sample.attach_perf_event(counter.into_raw_fd());
