@@ -364,8 +364,8 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
             return;
         }
         /* With its selector the event loop ends, and with it its turn. */
-        if (c->thread && c->thread->loop_fd == (__u32)call_argument(regs, 0))
-            c->thread->loop.since_ns = 0;
+        if (c->target->loops)
+            loop_closes(c->task, call_argument(regs, 0));
         death(c, call_argument(regs, 0), 0);
         return;
     case CALL_CLOSE_RANGE:

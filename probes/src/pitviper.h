@@ -116,6 +116,8 @@ struct target {
     __s32 missed; /* births that did not fit, and whose close is still to come */
     __u32 seen;   /* descriptors that reconciliations saw, in all of them */
     __u64 brk;    /* end of the heap, once a brk was seen */
+    __u32 loops;  /* a thread of it has waited in a selector */
+    __u32 pad;
     struct layout layout;
 };
 

@@ -192,6 +192,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         use(c, call_argument(regs, 0), 0, 0);
         if (c->thread && !c->thread->loop.since_ns) {
             c->thread->loop_fd = call_argument(regs, 0);
+            c->target->loops = 1;
             c->thread->loop_task = 0;
             turn_begin(&c->thread->loop, c->task, c->now);
         }
@@ -274,7 +275,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     c.s->walked = c.s->taken = c.s->told = 0;
     c.s->stack_id = 0;
     c.s->stack_status = STACK_NO_THREAD_STATE;
-    c.thread = thread_of(c.task, false);
+    c.thread = wait ? thread_of(c.task, false) : 0;
     if (c.thread && c.thread->began_ns) {
         if (result == -ERESTART_RESTARTBLOCK || result == -ERESTARTSYS ||
             result == -ERESTARTNOHAND || result == -ERESTARTNOINTR) {

@@ -149,6 +149,14 @@ static __always_inline void loop_returns(struct thread *thread, struct task_stru
     thread->loop.since_ns = 0;
 }
 
+/* A thread closes a descriptor, which may be the selector of its loop. */
+static __always_inline void loop_closes(struct task_struct *task, __u32 fd) {
+    struct thread *thread = thread_of(task, false);
+
+    if (thread && thread->loop_fd == fd)
+        thread->loop.since_ns = 0;
+}
+
 /* How many descriptors, and calls on their way, hold a file: those of other processes included. */
 static __always_inline __u32 holders_of(struct file *file) {
     struct file___counted *counted = (void *)file;

@@ -257,7 +257,8 @@ pub struct WaitHistogram {
     pub process: ProcessId,
     /// The class.
     pub class: WaitClass,
-    /// Calls. Of [`WaitClass::Open`], `Close`, `Stat` and `Map` those of 65,536 ns and more.
+    /// Calls. Of [`WaitClass::Open`], `Close`, `Stat` and `Map` those of 65,536 ns and more; closes
+    /// in a trace only.
     pub count: u64,
     /// Their nanoseconds.
     pub ns: u64,

@@ -25,6 +25,7 @@ database = None
 def fill(path):
     connection = sqlite3.connect(path, check_same_thread=False)
     connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = normal")
     connection.execute("create table books (id integer primary key, title text, pages integer)")
     rows = ((number, "Book %d" % number, number % 700) for number in range(ROWS))
     connection.executemany("insert into books values (?, ?, ?)", rows)

@@ -212,9 +212,12 @@ pub fn classes() -> [u8; 512] {
     by_number(CALLS.iter().map(|(number, _, class)| (*number, class.0)))
 }
 
-/// What each syscall may wait for, by number (`enum wait_class`; 0: it is not timed).
-pub(super) fn wait_classes() -> [u8; 512] {
-    by_number(known().map(|(number, name)| (number, wait_class(name).0)))
+/// What each syscall may wait for, by number (`enum wait_class`; 0: it is not timed). A close is
+/// timed in a trace only: it hardly ever waits, and to time it is a good part of what watching a
+/// program costs that opens and closes all the time.
+pub(super) fn wait_classes(trace: bool) -> [u8; 512] {
+    let timed = known().filter(|(_, name)| trace || *name != "close");
+    by_number(timed.map(|(number, name)| (number, wait_class(name).0)))
 }
 
 /// The syscalls whose argument 3 is the position in the file.

@@ -78,7 +78,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     let maps = &mut open.maps;
     if let Some(rodata) = maps.rodata_data.as_deref_mut() {
         rodata.syscall_class = calls::classes();
-        rodata.syscall_wait = calls::wait_classes();
+        rodata.syscall_wait = calls::wait_classes(options.trace);
         rodata.syscall_positioned = calls::positioned();
         rodata.execve_number = calls::number("execve");
         rodata.sample_ns = 1_000_000_000 / options.samples.max(1);
