@@ -18,10 +18,23 @@ pub(super) fn waits(stack: &[Frame]) -> bool {
     selector.file.ends_with("/selectors.py") && turn.file.ends_with("/asyncio/base_events.py")
 }
 
-/// Whether this opens the selector of a new loop.
-pub(super) fn begins(stack: &[Frame]) -> bool {
-    stack.first().is_some_and(|frame| frame.file.ends_with("/selectors.py"))
-        && stack.iter().any(|frame| frame.file.ends_with("/asyncio/selector_events.py"))
+/// How many descriptors a new loop of asyncio's opens where it opens its selector: only that.
+const OF_ASYNCIO: u64 = 1;
+
+/// The same of uvloop's, whose loop begins in C, all in one place: a selector, an event counter, a
+/// pipe, and up to two rings of io_uring, by the versions of libuv and of the kernel. At most 6, so
+/// that loops are rather counted too few.
+const OF_UVLOOP: u64 = 6;
+
+/// Where a new loop begins: how many descriptors each opens there, at most.
+pub(super) fn begins(stack: &[Frame]) -> Option<u64> {
+    let first = stack.first()?;
+    if first.file.ends_with("/uvloop/__init__.py") && &*first.function == "new_event_loop" {
+        return Some(OF_UVLOOP);
+    }
+    let selector = first.file.ends_with("/selectors.py")
+        && stack.iter().any(|frame| frame.file.ends_with("/asyncio/selector_events.py"));
+    selector.then_some(OF_ASYNCIO)
 }
 
 /// Whether a module is being imported.
@@ -56,12 +69,16 @@ mod tests {
             stack(&files.iter().map(String::as_str).collect::<Vec<_>>())
         };
         let handler = of(&["/srv/app.py", "asyncio/events.py", "asyncio/base_events.py"]);
-        assert!(runs(&handler) && !waits(&handler) && !begins(&handler));
+        assert!(runs(&handler) && !waits(&handler) && begins(&handler).is_none());
         let idle = of(&["selectors.py", "asyncio/base_events.py", "asyncio/runners.py"]);
         assert!(runs(&idle) && waits(&idle));
         let new = of(&["selectors.py", "asyncio/selector_events.py", "asyncio/events.py"]);
-        assert!(begins(&new));
+        assert_eq!(begins(&new), Some(OF_ASYNCIO));
+        let mut uvloop = of(&["/v/site-packages/uvloop/__init__.py", "asyncio/runners.py"]);
+        assert!(runs(&uvloop) && begins(&uvloop).is_none());
+        uvloop[0].function = "new_event_loop".into();
+        assert_eq!(begins(&uvloop), Some(OF_UVLOOP));
         let worker = of(&["/srv/app.py", "concurrent/futures/thread.py", "threading.py"]);
-        assert!(!runs(&worker) && !begins(&worker));
+        assert!(!runs(&worker) && begins(&worker).is_none());
     }
 }
