@@ -44,6 +44,10 @@ pub struct MemoryGrowthThresholds {
     /// Files a second that it opens for the first time from which it is loading: 0.5. Imports and
     /// installers meet many, a service at work mostly those that it knows.
     pub new_files_per_second: f64,
+    /// How many times its growth a process may have returned to the system within the window: 50. What
+    /// takes and returns hundreds of megabytes for each request is met by the samples at another
+    /// moment of it each time, and that looks like growth.
+    pub turnover: f64,
     /// The window from which a process that is busy or loads is told all the same: 320 s.
     pub busy_window_s: u64,
     /// Share of the growth that a line's calls have to have mapped for the line to be named: 0.5.
@@ -70,6 +74,7 @@ impl Default for MemoryGrowthThresholds {
             busy_share: 0.8,
             read_share: 0.5,
             new_files_per_second: 0.5,
+            turnover: 50.0,
             busy_window_s: 320,
             explained_share: 0.5,
             unexplained_window_s: 80,
@@ -182,7 +187,13 @@ fn judge(
     let met = new_files(ledger, id, now_ns.saturating_sub(grown.span_ns()));
     let loads = read as f64 >= grown.bytes() as f64 * thresholds.read_share
         || met as f64 >= grown.window_s as f64 * thresholds.new_files_per_second;
-    let busy = grown.cpu_share() >= thresholds.busy_share;
+    let returned: u64 = ledger
+        .conducts()
+        .filter(|conduct| conduct.process == id && matches!(conduct.act, Act::Unmap(_)))
+        .map(|conduct| conduct.window(now_ns, grown.span_ns()).0.bytes)
+        .sum();
+    let busy = grown.cpu_share() >= thresholds.busy_share
+        || returned as f64 >= grown.bytes() as f64 * thresholds.turnover;
     if (loads || busy) && grown.window_s < thresholds.busy_window_s {
         return None;
     }
