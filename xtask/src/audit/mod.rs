@@ -19,6 +19,7 @@ use crate::setup::{self, Set};
 use crate::{cargo, interrupt, process, workspace};
 
 mod packages;
+mod readme;
 mod rows;
 mod run;
 mod table;
@@ -118,6 +119,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     print!("\n{}", table::text(&checks));
     let whole = options.rows.is_empty() && options.workloads.is_none();
     let default = whole.then(|| workspace::root().join("docs/audit.md"));
+    if whole {
+        let row = |row: &Row| (row.id.clone(), row.audit.clone());
+        let audits: Vec<_> = systems.iter().flat_map(|s| s.rows.iter().map(row)).collect();
+        readme::write(&workspace::root().join("README.md"), &checks, &audits, &today()?)?;
+    }
     if let Some(path) = options.markdown.clone().or(default) {
         write(&path, &table::markdown(&checks, &environment.describe(), &today()?))?;
         println!("\nWritten to {}", path.display());
