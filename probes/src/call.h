@@ -25,21 +25,26 @@ struct call {
     __u32 pad;
 };
 
-static __always_inline void trace_change(struct call *c, __s32 fd, __u8 change, __u16 mode) {
-    struct event_descriptor *event = &c->s->call;
-    __u64 size = event->path_size;
+/* Tells of a call in a trace. Global, because every way through the programs leads here. */
+__attribute__((noinline)) int tell_change(__s32 fd, __u32 change, __u32 mode) {
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    __u64 size;
 
-    c->s->told = 1;
-    event->fd = fd;
-    event->change = change;
-    event->mode = mode;
-    event->stack = c->s->stack_id;
-    event->stack_status = c->s->stack_status;
+    if (!s)
+        return 0;
+    size = s->call.path_size;
+    s->told = 1;
+    s->call.fd = fd;
+    s->call.change = change;
+    s->call.mode = mode;
+    s->call.stack = s->stack_id;
+    s->call.stack_status = s->stack_status;
     count(DESCRIPTOR_EMITTED);
     if (size > PATH_MAX)
         size = PATH_MAX;
-    if (send(event, __builtin_offsetof(struct event_descriptor, path) + size))
+    if (send(&s->call, __builtin_offsetof(struct event_descriptor, path) + size))
         count(DESCRIPTOR_RING_FULL);
+    return 0;
 }
 
 /* Walks at most once a call. */

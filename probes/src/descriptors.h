@@ -33,7 +33,7 @@ static __noinline long replace(struct call *c, const struct descriptor_key *key,
         __u16 mode = stale->mode;
 
         if (take_out(key, stale) && trace_calls)
-            trace_change(c, key->fd, CHANGE_CLOSED, mode);
+            tell_change(key->fd, CHANGE_CLOSED, mode);
     }
     return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
 }
@@ -72,7 +72,7 @@ static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file
             account_close(&entry);
     }
     if (trace_calls)
-        trace_change(c, fd, CHANGE_OPENED, entry.mode);
+        tell_change(fd, CHANGE_OPENED, entry.mode);
 }
 
 static __noinline int birth(struct call *c, __u32 fd) {
@@ -133,7 +133,7 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
         return 0;
     }
     if (trace_calls)
-        trace_change(c, fd, CHANGE_CLOSED, mode);
+        tell_change(fd, CHANGE_CLOSED, mode);
     return 0;
 }
 
@@ -293,7 +293,7 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
     if (opens(class) && result < 0) {
         if (trace_calls) {
             walk_once(c);
-            trace_change(c, -1, CHANGE_FAILED, 0);
+            tell_change(-1, CHANGE_FAILED, 0);
         }
         return;
     }
@@ -355,12 +355,12 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         if (trace_calls)
             walk_once(c);
         if (trace_calls && c->s->taken) {
-            trace_change(c, call_argument(regs, 0), CHANGE_CLOSED, c->s->taken_mode);
+            tell_change(call_argument(regs, 0), CHANGE_CLOSED, c->s->taken_mode);
             return;
         }
         if (result == -EBADF) {
             if (trace_calls)
-                trace_change(c, -1, CHANGE_FAILED, 0);
+                tell_change(-1, CHANGE_FAILED, 0);
             return;
         }
         /* With its selector the event loop ends, and with it its turn. */

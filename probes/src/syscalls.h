@@ -99,16 +99,21 @@ static __always_inline bool in_turn(const struct call *c, struct pt_regs *regs) 
     return c->wait != WAIT_ACCEPT;
 }
 
-/* Time that a call took of its thread's turn. */
-static __noinline int turn_took(struct call *c) {
-    /* A thread that others keep from the GIL asks for it again each 5 ms: not this line's doing. */
-    if (c->wait == WAIT_LOCK && c->ns < slow_ns)
+/* Time that a call took of its thread's turn. Global, as many ways lead here. */
+__attribute__((noinline)) int turn_took(__u32 tgid, __u64 ns, __u64 now) {
+    struct thread *thread = thread_of(bpf_get_current_task_btf(), false);
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+
+    if (!thread || !s)
         return 0;
-    walk_once(c);
-    if (turn_spent(&c->thread->loop, c->s->stack_id, c->ns, c->now) &&
-        (c->ns >= slow_ns || c->now - c->thread->loop.since_ns >= stall_ns / 2))
-        c->thread->loop_task = running_task(c->tgid, SCRATCH_SYSCALL);
-    turn_spent(&c->thread->server, c->s->stack_id, c->ns, c->now);
+    if (!s->walked) {
+        s->walked = 1;
+        s->stack_id = walk(tgid, SCRATCH_SYSCALL);
+    }
+    if (turn_spent(&thread->loop, s->stack_id, ns, now) &&
+        (ns >= slow_ns || now - thread->loop.since_ns >= stall_ns / 2))
+        thread->loop_task = running_task(tgid, SCRATCH_SYSCALL);
+    turn_spent(&thread->server, s->stack_id, ns, now);
     return 0;
 }
 
@@ -304,15 +309,16 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     object = act_of(&c, regs, result);
     if (c.ns >= quick_ns || !hardly_waits(wait))
         count_wait(c.target->process, wait, c.ns, moves_bytes(wait) && result > 0 ? result : 0);
-    if (c.ns >= quick_ns && in_turn(&c, regs))
-        turn_took(&c);
+    /* A thread that others keep from the GIL asks for it again each 5 ms: not this line's doing. */
+    if (c.ns >= quick_ns && in_turn(&c, regs) && (wait != WAIT_LOCK || c.ns >= slow_ns))
+        turn_took(c.tgid, c.ns, c.now);
     if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
         waited(&c, regs, object, waited_out(wait, result));
     if (trace_others && !c.s->told) {
         struct file *file = has_descriptor(wait) ? file_of(c.task, call_argument(regs, 0)) : 0;
 
         walk_once(&c);
-        trace_change(&c, -1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, file ? mode_of(file) : 0);
+        tell_change(-1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, file ? mode_of(file) : 0);
     }
     return 0;
 }

@@ -24,6 +24,9 @@
  * bound its names would fill the tables of all. */
 #define NAMES 512
 
+/* Frames from the outer end in which a task's is looked for. */
+#define OUTER_FRAMES 96
+
 /* Whether the walk that ended last met this frame. The frame of a task is near the outer end.
  * Global for the verifier's sake, as is `running_task`. */
 __attribute__((noinline)) int walked(__u64 frame, __u32 user) {
@@ -33,7 +36,7 @@ __attribute__((noinline)) int walked(__u64 frame, __u32 user) {
     if (!s || !frame)
         return 0;
     count = s->stack.count;
-    for (i = 0; i < MAX_FRAMES; i++) {
+    for (i = 0; i < OUTER_FRAMES; i++) {
         if (i >= count)
             return 0;
         if (s->walk.frames[(count - 1 - i) & (MAX_FRAMES - 1)] == frame)
