@@ -23,7 +23,7 @@ static __always_inline struct sock *sock_of(struct file *file) {
 static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 result) {
     __u32 fd = call_argument(regs, 0), process = c->target->process;
     __u64 size = call_argument(regs, 2), address = call_argument(regs, 1), id;
-    struct file *file = file_of(c->task, fd);
+    struct file *file = file_of(fd);
     struct connecting pending = {};
     struct descriptor *entry;
     struct socket *socket;

@@ -76,7 +76,7 @@ static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file
 }
 
 static __noinline int birth(struct call *c, __u32 fd) {
-    struct file *file = file_of(c->task, fd);
+    struct file *file = file_of(fd);
 
     birth_of(c, fd, file, file ? mode_of(file) : 0);
     return 0;
@@ -85,7 +85,7 @@ static __noinline int birth(struct call *c, __u32 fd) {
 /* The birth of what is opened by its path; a regular file is booked by its name too. `truncated`:
  * what it held is gone. */
 static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
-    struct file *file = file_of(c->task, fd);
+    struct file *file = file_of(fd);
     struct inode_facts facts = {};
     struct act_sum *sum;
     __u64 object;
@@ -112,7 +112,7 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
     __u16 mode = 0;
 
     if (!replaced) {
-        bool taken = file_of(c->task, fd);
+        bool taken = file_of(fd);
 
         if (c->target->warned)
             settle_warning(c->target, c->tid, entry, taken || !entry, c->now);
@@ -234,8 +234,7 @@ static long close_one_of_range(__u64 i, void *context) {
 /* Takes out what is known between the two numbers and whose slot is empty. */
 static __always_inline void close_range(struct call *c, __u64 first, __u64 last) {
     struct range range = {.call = c, .first = first};
-    struct fdtable *table = c->task->files ? c->task->files->fdt : 0;
-    __u32 end = table ? table->max_fds : 0;
+    __u32 end = table_size();
     __u32 steps;
 
     if (last < end)

@@ -70,7 +70,7 @@ static __noinline int maps(struct call *c, struct pt_regs *regs, __u64 result) {
     walk_once(c);
     if (!(flags & MAP_ANONYMOUS)) {
         kind = MAPPED_FILE;
-        file = file_of(c->task, call_argument(regs, 4));
+        file = file_of(call_argument(regs, 4));
         if (file)
             object = file_object((__u64)file, c->target->process);
     } else if (flags & MAP_STACK) {

@@ -120,7 +120,7 @@ __attribute__((noinline)) int turn_took(__u32 tgid, __u64 ns, __u64 now) {
 /* A call that took long, or that waited out its time. */
 static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object, bool timed_out) {
     __u32 fd = awaited(c, regs), wait = c->wait;
-    struct file *file = fd != NO_DESCRIPTOR ? file_of(c->task, fd) : 0;
+    struct file *file = fd != NO_DESCRIPTOR ? file_of(fd) : 0;
     struct descriptor *entry = 0;
     struct act_sum *sum;
 
@@ -173,7 +173,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
             receives(c, call_argument(regs, 0), result);
         else
             use(c, call_argument(regs, 0), 0, bytes);
-        file = file_of(c->task, call_argument(regs, 0));
+        file = file_of(call_argument(regs, 0));
         if (!file || result < 0 || (mode_of(file) & S_IFMT) != S_IFREG)
             return 0;
         return file_bytes(c, file, bytes, position_of(c, regs, file, bytes), c->wait == WAIT_WRITE);
@@ -188,10 +188,10 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         return 0;
     case WAIT_ACCEPT:
         use(c, call_argument(regs, 0), 0, 0);
-        file = result >= 0 ? file_of(c->task, result) : 0;
+        file = result >= 0 ? file_of(result) : 0;
         if (file && c->thread)
-            accepted(c->thread, c->task, file, file_of(c->task, call_argument(regs, 0)),
-                     c->target->process, c->now);
+            accepted(c->thread, c->task, file, file_of(call_argument(regs, 0)), c->target->process,
+                     c->now);
         return 0;
     case WAIT_EPOLL:
         use(c, call_argument(regs, 0), 0, 0);
@@ -204,7 +204,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         return 0;
     case WAIT_SYNC:
         use(c, call_argument(regs, 0), 0, 0);
-        file = file_of(c->task, call_argument(regs, 0));
+        file = file_of(call_argument(regs, 0));
         if (!file)
             return 0;
         bytes = file_object((__u64)file, c->target->process);
@@ -212,7 +212,7 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         return bytes;
     case WAIT_LIST:
         use(c, call_argument(regs, 0), 0, 0);
-        file = result == 0 ? file_of(c->task, call_argument(regs, 0)) : 0;
+        file = result == 0 ? file_of(call_argument(regs, 0)) : 0;
         if (file)
             listed(c, file);
         return 0;
@@ -315,7 +315,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
         waited(&c, regs, object, waited_out(wait, result));
     if (trace_others && !c.s->told) {
-        struct file *file = has_descriptor(wait) ? file_of(c.task, call_argument(regs, 0)) : 0;
+        struct file *file = has_descriptor(wait) ? file_of(call_argument(regs, 0)) : 0;
 
         walk_once(&c);
         tell_change(-1, result < 0 ? CHANGE_FAILED : CHANGE_NONE, file ? mode_of(file) : 0);
@@ -397,7 +397,7 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
         key.process = thread->process;
         key.fd = call_argument(regs, 0);
         entry = bpf_map_lookup_elem(&descriptors, &key);
-        if (target && entry && file_of(task, key.fd)) {
+        if (target && entry && file_of(key.fd)) {
             if (target->warned)
                 settle_warning(target, task->pid, entry, false, thread->began_ns);
             thread->mode = entry->mode;
