@@ -1,0 +1,13 @@
+"""A Celery worker with two processes, its broker and its results in Redis."""
+
+import os
+
+
+def run(stage):
+    port = stage.redis()
+    os.environ["REDIS_PORT"] = str(port)
+    from wellbehaved.celery_app import app
+
+    stage.load("celery_load", 20)
+    stage.begin()
+    app.worker_main(["worker", "--concurrency=2", "--loglevel=warning"])
