@@ -2,6 +2,14 @@
 
 import os
 
+import companions
+from celery.signals import worker_process_init
+
+
+@worker_process_init.connect
+def end_with_worker(**_):
+    companions.die_with_parent()
+
 
 def run(stage):
     port = stage.redis()

@@ -11,5 +11,5 @@ def copy(folder, most):
     folder.mkdir()
     copied = sorted(library.glob("[a-z]*.py"))[:most]
     for path in copied:
-        shutil.copyfile(path, folder / path.name)
+        shutil.copyfile(path, folder / ("copy_of_" + path.name))
     return sorted(folder.iterdir())
