@@ -52,7 +52,15 @@ impl Target {
     ///
     /// # Errors
     /// As [`Target::start`].
-    pub fn start_command(mut command: Command) -> Result<Target> {
+    pub fn start_command(command: Command) -> Result<Target> {
+        Target::start_command_within(command, START)
+    }
+
+    /// As [`Target::start_command`], for a program that prepares much before it is ready.
+    ///
+    /// # Errors
+    /// As [`Target::start`].
+    pub fn start_command_within(mut command: Command, limit: Duration) -> Result<Target> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that its children go with it.
         command.process_group(0);
@@ -61,7 +69,7 @@ impl Target {
         let stdout = Lines::of(child.stdout.take().context("no standard output")?);
         let stderr = Lines::of(child.stderr.take().context("no standard error")?);
         let mut target = Target { child, stdin, stdout, stderr };
-        target.expect_within("READY", START)?;
+        target.expect_within("READY", limit)?;
         Ok(target)
     }
 
@@ -117,12 +125,17 @@ impl Target {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Closes its input, at which it ends.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Closes its input and waits for its end.
     ///
     /// # Errors
     /// When it does not end within `limit`.
     pub fn end(&mut self, limit: Duration) -> Result<ExitStatus> {
-        self.stdin = None;
+        self.close_input();
         wait_for("the target's end", limit, || Ok(self.child.try_wait()?))
     }
 }

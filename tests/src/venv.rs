@@ -1,5 +1,6 @@
 //! Virtual environments with packages of the registry, for code that users did not write.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -26,6 +27,28 @@ pub fn create(turn: usize, folder: &Path, packages: &[&str]) -> Result<Interpret
     bail!("no interpreter could make an environment:\n{reasons}")
 }
 
+/// An environment for CPython `minor` with `packages`, made in `folder` unless it is there already.
+/// Gives nothing when there is no such interpreter.
+///
+/// # Errors
+/// When the packages cannot be installed.
+pub fn kept(minor: &str, folder: &Path, packages: &[&str]) -> Result<Option<Interpreter>> {
+    let of_minor = |python: &Interpreter| python.label.starts_with(&format!("{minor}."));
+    let Some(python) = interpreter::all()?.into_iter().find(of_minor) else { return Ok(None) };
+    let complete = folder.join("complete");
+    let content = format!("{}\n{}\n", python.command.join(" "), packages.join("\n"));
+    if fs::read_to_string(&complete).is_ok_and(|found| found == content) {
+        return Ok(Some(environment_of(&python, folder)));
+    }
+    if folder.exists() {
+        // Left half-made, or with other packages.
+        fs::remove_dir_all(folder).with_context(|| format!("failed to remove {folder:?}"))?;
+    }
+    let environment = create_with(&python, folder, packages)?;
+    fs::write(&complete, content).with_context(|| format!("failed to write {complete:?}"))?;
+    Ok(Some(environment))
+}
+
 fn create_with(python: &Interpreter, folder: &Path, packages: &[&str]) -> Result<Interpreter> {
     let mut make = python.command();
     run(make.args(["-m", "venv"]).arg(folder))?;
@@ -34,10 +57,14 @@ fn create_with(python: &Interpreter, folder: &Path, packages: &[&str]) -> Result
         let mut install = Command::new(&executable);
         run(install.args(["-m", "pip", "install", "--quiet", "--no-input"]).args(packages))?;
     }
-    Ok(Interpreter {
+    Ok(environment_of(python, folder))
+}
+
+fn environment_of(python: &Interpreter, folder: &Path) -> Interpreter {
+    Interpreter {
         label: format!("{} in an environment", python.label),
-        command: vec![executable.display().to_string()],
-    })
+        command: vec![folder.join("bin/python").display().to_string()],
+    }
 }
 
 fn run(command: &mut Command) -> Result<()> {

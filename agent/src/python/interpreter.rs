@@ -3,7 +3,7 @@
 //! Everything comes from `/proc`, the ELF file and the process's memory; the process is neither
 //! stopped nor asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::AnalyseError;
@@ -184,7 +184,7 @@ impl Located {
         machine(&executable.file).map_err(|what| AnalyseError::UnsupportedBuild { pid, what })?;
         let maps = read_maps(pid).map_err(io)?;
 
-        let candidates = candidates(&maps, identity);
+        let candidates = candidates(&maps, &identity.executable);
         // An exec has only begun: nothing of the program is mapped yet.
         let mut starting = !candidates.iter().any(|map| map.path == identity.executable);
         let mut unreadable = false;
@@ -236,13 +236,19 @@ impl Located {
     }
 }
 
-/// A mapping of each file that may hold the interpreter: the program, then what is named like
-/// Python. One that can be run where there is one, since a file may also be mapped to be read.
-fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> {
-    let is_program = |map: &&Mapping| map.path == identity.executable;
-    let named = maps.iter().filter(|map| {
-        map.path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"))
-    });
+/// A mapping of each file that may hold the interpreter: the program, then each libpython, then what
+/// else is named like Python. One that can be run where there is one, since a file may also be mapped
+/// to be read. Extension modules are named like Python, too (`lib.cpython-312-x86_64-linux-gnu.so`),
+/// and some programs load hundreds, below libpython: in the order of addresses they would crowd it
+/// out.
+fn candidates<'a>(maps: &'a [Mapping], executable: &Path) -> Vec<&'a Mapping> {
+    let is_program = |map: &&Mapping| map.path == executable;
+    let is_named = |map: &&Mapping, test: fn(&str) -> bool| {
+        map.path.file_name().is_some_and(|name| test(&name.to_string_lossy()))
+    };
+    let library = maps.iter().filter(|map| is_named(map, |name| name.starts_with("libpython")));
+    let other = maps.iter().filter(|map| is_named(map, |name| name.contains("python")));
+    let named = library.chain(other);
     let mut chosen: Vec<&Mapping> = Vec::new();
     for mapping in maps.iter().filter(is_program).chain(named).filter(|map| map.inode != 0) {
         match chosen.iter_mut().find(|known| known.same_file(mapping)) {
@@ -253,4 +259,36 @@ fn candidates<'a>(maps: &'a [Mapping], identity: &Identity) -> Vec<&'a Mapping> 
     }
     chosen.truncate(MAX_CANDIDATES);
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(number: u64, path: &str) -> Mapping {
+        let start = number << 20;
+        Mapping {
+            start,
+            end: start + (1 << 20),
+            executable: true,
+            offset: 0,
+            device: 1,
+            inode: number + 1,
+            path: path.into(),
+        }
+    }
+
+    #[test]
+    fn extension_modules_do_not_crowd_libpython_out() {
+        let mut maps: Vec<_> = (0..200)
+            .map(|number| mapping(number, &format!("/lib/m{number}.cpython-312-x86_64.so")))
+            .collect();
+        maps.push(mapping(200, "/lib/libpython3.12.so.1.0"));
+        maps.push(mapping(201, "/bin/python3.12"));
+        let executable = PathBuf::from("/bin/python3.12");
+        let named: Vec<_> = candidates(&maps, &executable).iter().map(|map| &map.path).collect();
+        assert_eq!(named.len(), MAX_CANDIDATES);
+        assert_eq!(named[0], &executable);
+        assert_eq!(named[1], &PathBuf::from("/lib/libpython3.12.so.1.0"));
+    }
 }

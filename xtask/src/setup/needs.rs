@@ -95,6 +95,7 @@ const NEEDS: &[Need] = &[
         &[Set::Test, Set::Bench],
     ),
     need(Probe::Program("prometheus"), "prometheus", "check and scrape metrics", &[Set::Test]),
+    need(Probe::Program("redis-server"), "redis-server", "serve queues of jobs", &[Set::Test]),
     need(
         Probe::Module("ensurepip"),
         "python3-venv",

@@ -1,0 +1,146 @@
+//! Precision: real programs from the package registry that do nothing wrong get no finding at all,
+//! with the thresholds as they are by default.
+//!
+//! Each program of `workloads/wellbehaved` is watched with its children. Every second one is watched
+//! from before its load begins, start-up included; the others from the middle of their work. A
+//! program that did no work while it was watched proves nothing and fails the test.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use pitviper_tests::agent::Agent;
+use pitviper_tests::deadline::wait_for;
+use pitviper_tests::interpreter::Interpreter;
+use pitviper_tests::requirements::{met, skip, tell};
+use pitviper_tests::site::workload;
+use pitviper_tests::target::Target;
+use pitviper_tests::{together, venv};
+
+/// How long each is watched: twice what the slowest rule takes to confirm a fault, and some.
+const WATCHED: &str = "50s";
+/// All of them together; some end by themselves before their time.
+const WATCHED_AT_LEAST: Duration = Duration::from_secs(600);
+/// From the last second watched to the report.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Making the files that a job works on takes its time on a busy machine.
+const PREPARATION: Duration = Duration::from_secs(90);
+/// Two processors carry no more than this without the programs starving each other.
+const AT_ONCE: usize = 3;
+/// Of a program that is watched from the middle of its work.
+const WORK_BEFORE: u64 = 3;
+
+/// Each program, and the least work that it does while it is watched, on a slow machine.
+const PROGRAMS: [(&str, u64); 22] = [
+    ("aiohttp_proxy", 300),
+    ("pillow_thumbnails", 5),
+    ("apscheduler_ticks", 30),
+    ("black_check", 10),
+    ("celery_worker", 100),
+    ("django_waitress", 300),
+    ("mypy_check", 100),
+    ("fastapi_notes", 300),
+    ("flask_sync", 300),
+    ("pandas_files", 100),
+    ("flask_threads", 300),
+    ("httpx_client", 150),
+    ("mkdocs_build", 100),
+    ("redis_worker", 300),
+    ("pytest_suite", 100),
+    ("requests_poller", 10),
+    ("rq_worker", 20),
+    ("sklearn_training", 10),
+    ("sqlalchemy_jobs", 200),
+    ("tornado_notes", 300),
+    ("watchdog_observer", 60),
+    ("websockets_feed", 300),
+];
+
+#[test]
+fn programs_that_do_nothing_wrong_have_no_finding() -> Result<()> {
+    if !met("precision")? {
+        return Ok(());
+    }
+    let Some(python) = environment()? else {
+        return skip("precision", "it needs CPython 3.12, for which its packages are pinned");
+    };
+    let watched = Mutex::new(Duration::ZERO);
+    let programs: Vec<_> = PROGRAMS.iter().enumerate().collect();
+    let result = together::each(
+        AT_ONCE,
+        &programs,
+        |(_, (name, _))| (*name).to_owned(),
+        |(turn, (name, least))| {
+            let from_middle = turn % 2 == 1 && !ends_by_itself(name);
+            let time = watch(&python, name, *least, from_middle)?;
+            *watched.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += time;
+            Ok(())
+        },
+    );
+    let watched = watched.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    tell(&format!("precision: {:.0} s watched without a finding", watched.as_secs_f64()));
+    result?;
+    ensure!(watched >= WATCHED_AT_LEAST, "only {watched:?} watched in all");
+    Ok(())
+}
+
+/// Its end may come before the middle.
+fn ends_by_itself(name: &str) -> bool {
+    ["black_check", "mypy_check", "mkdocs_build", "pytest_suite"].contains(&name)
+}
+
+/// Watches one program; how long.
+fn watch(python: &Interpreter, name: &str, least: u64, from_middle: bool) -> Result<Duration> {
+    let mut command = python.command();
+    command.args(["-m", "wellbehaved", name, "--handshake"]).current_dir(workload(""));
+    let mut target = Target::start_command_within(command, PREPARATION)?;
+    let mut before = 0;
+    if from_middle {
+        target.tell("go")?;
+        before = wait_for("the program's first work", LIMIT, || {
+            let count = count(&mut target)?;
+            Ok((count >= WORK_BEFORE).then_some(count))
+        })?;
+    }
+    let pid = target.pid().to_string();
+    let agent =
+        Agent::attach(&["attach", &pid, "--follow-children", "--duration", WATCHED, "--json"])?;
+    let start = Instant::now();
+    if !from_middle {
+        target.tell("go")?;
+    }
+    let ended = agent.ended(LIMIT)?;
+    let time = start.elapsed();
+    target.close_input();
+    let work: u64 = target.expect("DONE")?.parse().context("DONE has no number")?;
+    let report = ended.report()?;
+    let findings = report.findings().len();
+    let when = if from_middle { "from the middle" } else { "from the start" };
+    tell(&format!(
+        "{name}: {:.0} s {when}, {} units of work, {findings} findings",
+        time.as_secs_f64(),
+        work - before
+    ));
+    // Suspicions count, too: nobody should have to look into them.
+    ensure!(findings == 0, "{findings} findings:\n{}", report.outline());
+    ensure!(work >= before + least, "did {} of at least {least}", work - before);
+    ensure!(ended.code() == Some(0), "nothing found, and {}", ended.status);
+    report.ledger().check_sums()?;
+    Ok(time)
+}
+
+fn count(target: &mut Target) -> Result<u64> {
+    target.tell("count")?;
+    target.expect("WORK")?.parse().context("WORK has no number")
+}
+
+/// An environment with the pinned packages, made once and kept; nothing without a CPython 3.12.
+fn environment() -> Result<Option<Interpreter>> {
+    let requirements = workload("wellbehaved/requirements.txt");
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("failed to read {requirements:?}"))?;
+    let packages: Vec<&str> = wanted.lines().filter(|line| !line.is_empty()).collect();
+    venv::kept("3.12", &Path::new(env!("CARGO_TARGET_TMPDIR")).join("wellbehaved"), &packages)
+}

@@ -1,0 +1,23 @@
+"""pytest running the tests that numpy brings along."""
+
+import pytest
+
+SUITES = ["numpy.ma", "numpy.polynomial", "numpy.lib"]
+# Writes an archive of 2 GiB, and the disk makes it wait: rightly told as a slow call.
+NOT = "test_large_archive"
+
+
+class Count:
+    def __init__(self, work):
+        self.work = work
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" and report.passed:
+            self.work.did()
+
+
+def run(stage):
+    words = ["--pyargs", "--quiet", "-p", "no:cacheprovider", "-k", "not " + NOT]
+    words += ["--basetemp", str(stage.folder / "temporary")]
+    stage.begin()
+    pytest.main([*words, *SUITES], plugins=[Count(stage.work)])

@@ -1,0 +1,90 @@
+"""What each of the programs is given: a folder, a listening socket, Redis, a load beside it."""
+
+import os
+import socket
+import subprocess
+import time
+
+import companions
+import handshake
+from audited.companion import Companion
+from session import end_with_stdin, start_thread
+from wellbehaved.work import Work
+
+BACKLOG = 64
+REDIS_SECONDS = 10
+
+
+class Stage:
+    def __init__(self, session):
+        self.session = session
+        self.folder = session.folder
+        self.work = Work(self.folder / "work", create=True)
+        session.closing.callback(os.chdir, "/")
+        self.loads = []
+        self.told = False
+
+    def load(self, module, *words):
+        """A process that loads the program once it has begun, and counts its work."""
+        self.loads.append(self.service(module, *words, self.work.path))
+
+    def service(self, module, *words):
+        """A process beside the program, which waits until it is let go."""
+        return self.session.closing.enter_context(Companion("wellbehaved." + module, *words))
+
+    def listen(self):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.session.closing.enter_context(listener)
+        return listener
+
+    def redis(self):
+        """The port of a Redis server that keeps nothing on disk."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self.folder)]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=companions.die_with_parent,
+        )
+        self.session.closing.callback(companions.stop, process)
+        until_it_answers(port)
+        return port
+
+    def begin(self):
+        """Returns when the program may go to work; its load goes to work, too."""
+        if self.session.handshaken:
+            handshake.start()
+            start_thread(self.answer)
+        else:
+            self.session.say_what_runs()
+        for load in self.loads:
+            load.go()
+
+    def answer(self):
+        # Not by `sys.stdin`: its lock would be held where a child is forked, and children close it.
+        while heard := os.read(0, 1024):
+            for _ in range(heard.count(b"count")):
+                handshake.say("WORK %d" % self.work.count())
+        # Not every program comes back from an interrupt in time.
+        self.tell_work()
+        end_with_stdin()
+
+    def tell_work(self):
+        if not self.told:
+            self.told = True
+            handshake.say("DONE %d" % self.work.count())
+
+
+def until_it_answers(port):
+    end = time.monotonic() + REDIS_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
