@@ -2,7 +2,7 @@
 /* The maps, the configuration and the counters. */
 #pragma once
 
-#include "pitviper.h"
+#include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>

@@ -5,6 +5,7 @@
  */
 #include "kernel.h"
 #include "pitviper.h"
+#include "events.h"
 #include "arch.h"
 #include "syscalls.h"
 #include "implicit_close.h"
