@@ -4,7 +4,7 @@ import pytest
 
 SUITES = ["numpy.ma", "numpy.polynomial", "numpy.lib"]
 # They write archives of 2 GiB, and the disk makes them wait: rightly told as a slow call.
-NOT = "test_large_archive and not test_large_zip"
+NOT = "test_large_archive and not test_large_zip and not test_big_arrays"
 
 
 class Count:

@@ -22,7 +22,7 @@ class Stage:
         session.closing.callback(os.chdir, "/")
         self.loads = []
         self.told = False
-        # pytest takes the usual one for itself.
+        # pytest takes the usual one for itself, and its own line may not be at its end.
         self.stdout = os.dup(1)
 
     def load(self, module, *words):
@@ -85,4 +85,4 @@ class Stage:
             self.say("DONE")
 
     def say(self, word):
-        os.write(self.stdout, b"%s %d\n" % (word.encode(), self.work.count()))
+        os.write(self.stdout, b"\n%s %d\n" % (word.encode(), self.work.count()))
