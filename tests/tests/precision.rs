@@ -99,6 +99,7 @@ fn watch(python: &Interpreter, name: &str, least: u64, from_middle: bool) -> Res
     let mut before = 0;
     if from_middle {
         target.tell("go")?;
+        target.expect("WORK")?;
         before = wait_for("the program's first work", LIMIT, || {
             let count = count(&mut target)?;
             Ok((count >= WORK_BEFORE).then_some(count))

@@ -1,7 +1,7 @@
 """`python -m wellbehaved NAME [--handshake]`: one program that does nothing wrong, under load.
 
-With the handshake it prints READY, begins when told `go`, answers `count` with `WORK N` and ends
-with its standard input. Its last line is `DONE N`: how much work was done in all.
+With the handshake it prints READY, begins when told `go`, says `WORK N` then and whenever it is asked
+by `count`, and ends with its standard input. Its last line is `DONE N`: how much work was done in all.
 """
 
 import argparse

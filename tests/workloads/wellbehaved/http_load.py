@@ -9,6 +9,7 @@ import json
 import sys
 
 from audited import companion, pace
+from wellbehaved.listening import until_it_listens
 from wellbehaved.work import Work
 
 TIMEOUT_SECONDS = 30
@@ -19,6 +20,7 @@ def main():
     port, per_second, connections = map(int, sys.argv[1:4])
     work = Work(sys.argv[4])
     companion.announce()
+    until_it_listens(port)
     users = [connect(port) for _ in range(connections)]
     for number in pace.every(1 / per_second):
         ask(users[number // 2 % connections], number)

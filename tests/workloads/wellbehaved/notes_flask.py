@@ -31,9 +31,9 @@ def application():
 
 
 class Gunicorn(BaseApplication):
-    def __init__(self, listener, options):
+    def __init__(self, port, options):
         self.app = application()
-        self.options = {"bind": "fd://%d" % listener.fileno(), "loglevel": "warning", **options}
+        self.options = {"bind": "127.0.0.1:%d" % port, "loglevel": "warning", **options}
         self.options.update(graceful_timeout=1)
         super().__init__()
 
@@ -46,8 +46,9 @@ class Gunicorn(BaseApplication):
 
 
 def serve(stage, connections, **options):
-    listener = stage.listen()
-    server = Gunicorn(listener, options)
-    stage.load("http_load", listener.getsockname()[1], 40, connections)
+    # Not by the number of a descriptor: gunicorn leaves a socket to the collector for that.
+    port = stage.free_port()
+    server = Gunicorn(port, options)
+    stage.load("http_load", port, 40, connections)
     stage.begin()
     server.run()

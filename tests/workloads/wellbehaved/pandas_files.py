@@ -5,7 +5,7 @@ import pandas
 
 from wellbehaved import made_files
 
-FILES = 3000
+FILES = 6000
 RESAMPLES = 300
 
 

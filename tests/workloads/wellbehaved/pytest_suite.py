@@ -3,8 +3,8 @@
 import pytest
 
 SUITES = ["numpy.ma", "numpy.polynomial", "numpy.lib"]
-# Writes an archive of 2 GiB, and the disk makes it wait: rightly told as a slow call.
-NOT = "test_large_archive"
+# They write archives of 2 GiB, and the disk makes them wait: rightly told as a slow call.
+NOT = "test_large_archive and not test_large_zip and not test_big_arrays"
 
 
 class Count:

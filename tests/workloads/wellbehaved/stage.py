@@ -3,16 +3,15 @@
 import os
 import socket
 import subprocess
-import time
 
 import companions
 import handshake
 from audited.companion import Companion
 from session import end_with_stdin, start_thread
+from wellbehaved.listening import until_it_listens
 from wellbehaved.work import Work
 
 BACKLOG = 64
-REDIS_SECONDS = 10
 
 
 class Stage:
@@ -23,6 +22,8 @@ class Stage:
         session.closing.callback(os.chdir, "/")
         self.loads = []
         self.told = False
+        # pytest takes the usual one for itself, and its own line may not be at its end.
+        self.stdout = os.dup(1)
 
     def load(self, module, *words):
         """A process that loads the program once it has begun, and counts its work."""
@@ -37,10 +38,14 @@ class Stage:
         self.session.closing.enter_context(listener)
         return listener
 
+    def free_port(self):
+        """For servers that only take a number."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            return free.getsockname()[1]
+
     def redis(self):
         """The port of a Redis server that keeps nothing on disk."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = self.free_port()
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self.folder)]
         process = subprocess.Popen(
@@ -50,7 +55,7 @@ class Stage:
             preexec_fn=companions.die_with_parent,
         )
         self.session.closing.callback(companions.stop, process)
-        until_it_answers(port)
+        until_it_listens(port)
         return port
 
     def begin(self):
@@ -64,10 +69,12 @@ class Stage:
             load.go()
 
     def answer(self):
+        # What comes earlier is lost: the handshake reads ahead.
+        self.say("WORK")
         # Not by `sys.stdin`: its lock would be held where a child is forked, and children close it.
         while heard := os.read(0, 1024):
             for _ in range(heard.count(b"count")):
-                handshake.say("WORK %d" % self.work.count())
+                self.say("WORK")
         # Not every program comes back from an interrupt in time.
         self.tell_work()
         end_with_stdin()
@@ -75,16 +82,7 @@ class Stage:
     def tell_work(self):
         if not self.told:
             self.told = True
-            handshake.say("DONE %d" % self.work.count())
+            self.say("DONE")
 
-
-def until_it_answers(port):
-    end = time.monotonic() + REDIS_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except ConnectionRefusedError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    def say(self, word):
+        os.write(self.stdout, b"\n%s %d\n" % (word.encode(), self.work.count()))
