@@ -34,6 +34,9 @@ pub struct SlowCallThresholds {
     /// The same where the mean is below `high_ns`: 0.015. On a machine that is busy elsewhere, answers
     /// that take 5 ms take 20 now and then.
     pub medium_share: f64,
+    /// Mean length from which the answer of a peer or the flush of a disk is told at all: 30 ms. A
+    /// service that asks its database and its neighbours waits 10 to 20 ms for them all day long.
+    pub answer_ns: u64,
     /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait for
     /// work: 0.93. A supervisor waits for its children, a stand-by for its lock.
     pub idle_share: f64,
@@ -59,6 +62,7 @@ impl Default for SlowCallThresholds {
             span_ns: 5 * SECOND_NS,
             share: 0.01,
             medium_share: 0.015,
+            answer_ns: 30_000_000,
             idle_share: 0.93,
             pipe_share: 0.5,
             same_command: 3,
@@ -156,6 +160,11 @@ fn limit_of(
     }
 }
 
+/// Whether such a call waits for what somebody else does: a peer, a disk.
+fn is_answer(class: WaitClass) -> bool {
+    matches!(class, WaitClass::Receive | WaitClass::Poll | WaitClass::Sync)
+}
+
 /// The frames between the call and the responsible line, that line included.
 fn inner(conduct: &Conduct) -> &[Frame] {
     let frames = conduct.stack.as_ref().map_or(&[][..], |stack| &stack.frames);
@@ -230,6 +239,7 @@ fn judge(
         || share < least_share
         || (waiting > limit && !each_connects(ledger, conduct))
         || (medium && matches!(class, WaitClass::Connect | WaitClass::Send | WaitClass::Child))
+        || ((mean_ns as u64) < thresholds.answer_ns && is_answer(class))
         || (class == WaitClass::Child && !same_command(ledger, conduct, thresholds))
         || moves_volume(ledger, conduct, class, thresholds)
     {
