@@ -36,7 +36,7 @@ static __always_inline void tell_child(const struct child *child, __u32 tgid, __
 /* A child, or a child's child. The walk is of the running thread: the one that forks. */
 static __always_inline void child_born(struct target *target, __u32 parent, __u32 tgid) {
     struct child *maker = bpf_map_lookup_elem(&children, &parent), child = {};
-    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    struct scratch *s = descriptors_only ? 0 : scratch_of(SCRATCH_SYSCALL);
     struct act_sum *sum;
 
     if (!s)
@@ -62,7 +62,7 @@ static __always_inline void child_born(struct target *target, __u32 parent, __u3
 }
 
 static __always_inline void thread_born(struct target *target, struct task_struct *task) {
-    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    struct scratch *s = descriptors_only ? 0 : scratch_of(SCRATCH_SYSCALL);
     struct thread *thread;
     __u64 stack;
 

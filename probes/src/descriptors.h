@@ -93,7 +93,7 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     if (file)
         inode_facts(&facts, file);
     birth_of(c, fd, facts.inode ? file : 0, facts.mode);
-    if (!facts.inode || (facts.mode & S_IFMT) != S_IFREG)
+    if (descriptors_only || !facts.inode || (facts.mode & S_IFMT) != S_IFREG)
         return 0;
     object = known_file(file, &facts, c->target->process);
     sum = act_sum(c->target->process, c->s->stack_id, ACT_OPEN, object, 0, c->now);

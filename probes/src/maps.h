@@ -11,6 +11,8 @@
 const volatile __u8 syscall_class[MAX_SYSCALLS] = {};
 const volatile __u8 syscall_wait[MAX_SYSCALLS] = {};
 const volatile bool trace_calls = false;
+/* Nothing but descriptors is looked at. */
+const volatile bool descriptors_only = false;
 /* Calls that change no descriptor too. */
 const volatile bool trace_others = false;
 const volatile __u32 ring_wakeup_bytes = 0;

@@ -35,6 +35,8 @@ static __always_inline __u32 class_of(__u64 number, struct pt_regs *regs) {
 static __always_inline __u32 wait_of(__u64 number, struct pt_regs *regs) {
     __u32 wait = syscall_wait[number];
 
+    if (descriptors_only)
+        return WAIT_NONE;
     if (number == fcntl_number) {
         __u32 command = call_argument(regs, 1);
 
@@ -302,7 +304,9 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     c.wait = wait;
     if (trace_calls)
         trace_begin(&c, regs, result, class);
-    if (class)
+    if (descriptors_only && class == CALL_USES)
+        use(&c, call_argument(regs, 0), 0, 0);
+    else if (class)
         dispatch(&c, regs, result, class);
     if (!wait)
         return 0;

@@ -121,6 +121,9 @@ pub(super) struct AttachOptions {
     /// Code below this directory is your own [default: all that is not stdlib or site-packages]
     #[arg(long, value_name = "DIR")]
     pub(super) app_root: Vec<PathBuf>,
+    /// Watch descriptors and nothing else: the process pays less for it
+    #[arg(long)]
+    pub(super) descriptors_only: bool,
     /// Files that match the first glob belong where the second one matches, like '*.db=/data/**';
     /// others are findings. Can be given several times
     #[arg(long, value_name = "GLOB=GLOB", value_parser = Place::parse)]

@@ -100,7 +100,8 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     let mut stop = Stop::new(&runtime)?;
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { color };
-    let sizes = options.sizes.options(false, options.follow_children);
+    let mut sizes = options.sizes.options(false, options.follow_children);
+    sizes.descriptors_only = options.descriptors_only;
     let mut thresholds = Thresholds::default();
     thresholds.misplaced_file.places.clone_from(&options.place);
     let rules = Rules::new(thresholds);

@@ -38,6 +38,13 @@ impl Observer {
         Self::start(&mut command, &Stream::Errors, "pitviper: attached to")
     }
 
+    /// The same, with nothing but descriptors watched.
+    pub(super) fn descriptors(privilege: Privilege, program: &Path, pid: u32) -> Result<Self> {
+        let mut command = privilege.command(program);
+        command.args(["attach", &pid.to_string(), "--descriptors-only"]);
+        Self::start(&mut command, &Stream::Errors, "pitviper: attached to")
+    }
+
     /// An empty pair of programs on the two system-call tracepoints: the least that any
     /// tracer of system calls costs everyone else. It ends with [`Self::finish`].
     pub(super) fn empty_pair(privilege: Privilege, program: &Path) -> Result<Self> {

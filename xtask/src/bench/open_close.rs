@@ -25,6 +25,8 @@ const ITERATIONS: u64 = 100_000;
 pub(crate) enum Case {
     /// `pitviper attach`
     Pitviper,
+    /// `pitviper attach --descriptors-only`
+    Descriptors,
     /// `strace --seccomp-bpf` of these two calls
     Strace,
     /// `py-spy record`
@@ -37,6 +39,7 @@ impl Case {
     fn name(self) -> &'static str {
         match self {
             Self::Pitviper => "pitviper attach",
+            Self::Descriptors => "pitviper, descriptors only",
             Self::Strace => "strace --seccomp-bpf",
             Self::PySpy => "py-spy record",
             Self::Tracemalloc => "-X dev -X tracemalloc=20",
@@ -80,7 +83,9 @@ impl OpenClose {
             python: options.interpreter()?,
             iterations: options.iterations.unwrap_or(ITERATIONS),
             privilege: observer::privilege()?,
-            pitviper: wants(Case::Pitviper).then(crate::cargo::build_pitviper).transpose()?,
+            pitviper: (wants(Case::Pitviper) || wants(Case::Descriptors))
+                .then(crate::cargo::build_pitviper)
+                .transpose()?,
             py_spy: wants(Case::PySpy).then(py_spy::install).transpose()?,
         })
     }
@@ -109,6 +114,11 @@ impl OpenClose {
         match case {
             Case::Pitviper => {
                 self.observed(|pid| self.attach_pitviper(pid), || Ok(())).map(|(time, ())| time)
+            }
+            Case::Descriptors => {
+                let program = self.pitviper.as_ref().context("pitviper was not built")?;
+                let attach = |pid| Observer::descriptors(self.privilege, program, pid);
+                self.observed(attach, || Ok(())).map(|(time, ())| time)
             }
             Case::PySpy => {
                 let program = self.py_spy.as_ref().context("py-spy was not installed")?;

@@ -18,6 +18,8 @@ use crate::event::Event;
 pub struct Options {
     /// Send each descriptor call as an event.
     pub trace: bool,
+    /// Look at descriptors and at nothing else: that costs the target less.
+    pub descriptors_only: bool,
     /// Send each call that can wait as an event too, whether it changes a descriptor or not.
     pub trace_others: bool,
     /// Watch children of watched processes too.
@@ -40,6 +42,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             trace: false,
+            descriptors_only: false,
             trace_others: false,
             off_cpu: false,
             samples: sampler::HERTZ,
@@ -93,6 +96,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.munmap_number = calls::number("munmap");
         rodata.mremap_number = calls::number("mremap");
         rodata.trace_calls = options.trace;
+        rodata.descriptors_only = options.descriptors_only;
         rodata.trace_others = options.trace_others;
         // In a trace each call is an event: a wake-up per event would be paid by the target.
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
@@ -103,7 +107,14 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
     open.progs.switches.set_autoload(options.off_cpu);
+    // Without times there is nothing to do at the entry of a call.
+    open.progs.syscall_enter.set_autoload(enters(options));
     Ok(())
+}
+
+/// Whether the entry of calls is looked at.
+fn enters(options: &Options) -> bool {
+    options.trace || !options.descriptors_only
 }
 
 /// Loads the object and opens its ring buffer, whose events go to `inbox`.
@@ -149,8 +160,10 @@ pub(super) fn attach(
         ("process_fork", &progs.process_fork),
         ("connect_result", &progs.connect_result),
         ("syscall_exit", &progs.syscall_exit),
-        ("syscall_enter", &progs.syscall_enter),
     ];
+    if enters(options) {
+        programs.push(("syscall_enter", &progs.syscall_enter));
+    }
     if options.off_cpu {
         programs.push(("switches", &progs.switches));
     }

@@ -94,7 +94,8 @@ impl Ebpf {
         let (skeleton, ring) = load::load(options, Rc::clone(&inbox))?;
         let mut links = load::attach(&skeleton, options)?;
         let mut missing = Vec::new();
-        match sampler::attach(&skeleton, options.samples) {
+        match sampler::attach(&skeleton, if options.descriptors_only { 0 } else { options.samples })
+        {
             Ok(samplers) => links.extend(samplers),
             Err(why) => missing.push(why),
         }
