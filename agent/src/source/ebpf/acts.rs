@@ -6,7 +6,7 @@ use pitviper_probes::types::{act as A, mapped as M};
 use std::collections::BTreeMap;
 
 use super::decode::Plain;
-use super::tables::entries;
+use super::entries::entries;
 use super::{Ebpf, EbpfError, calls, stack_id};
 use crate::event::ProcessId;
 use crate::source::{Act, ActCounters, LiveChild, Mapped, Sums, WaitHistogram};

@@ -9,6 +9,7 @@ mod calls;
 mod counters;
 mod decode;
 mod empty_pair;
+mod entries;
 mod error;
 mod layout;
 mod load;

@@ -13,6 +13,7 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore};
 use pitviper_probes::{PitviperSkel, types};
 
+use super::entries::entries;
 use super::{Ebpf, EbpfError, decode, tables, target};
 
 /// The iterator over one process's table.
@@ -120,7 +121,7 @@ impl Ebpf {
             }
         }
         let map = &self.skeleton.maps.descriptors;
-        let all = tables::entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
+        let all = entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
         let mut unseen: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
         let mut found: BTreeMap<u32, BTreeMap<u32, Found>> = BTreeMap::new();
         for (key, entry) in all {

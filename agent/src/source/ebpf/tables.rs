@@ -7,14 +7,12 @@ use pitviper_probes::{PitviperSkel, types};
 
 use super::counters::Aggregated;
 use super::decode::{self, Plain};
+use super::entries::entries;
 use super::{Ebpf, EbpfError, stack_id, target};
 use crate::event::ProcessId;
 use crate::source::{
     DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
 };
-
-/// Entries that one system call brings; more than any bucket of the kernel's hash holds.
-const BATCH: u32 = 4096;
 
 /// A warning whose close has not come after this long will not get one: the close was before it.
 const WARNING_AGE_NS: u64 = 1_000_000_000;
@@ -23,16 +21,6 @@ const WARNING_AGE_NS: u64 = 1_000_000_000;
 pub(super) fn now_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// All entries of a hash map.
-pub(super) fn entries<K: Plain, V: Plain>(
-    map: &MapMut<'_>,
-    name: &'static str,
-) -> Result<Vec<(K, V)>, EbpfError> {
-    let wrong = |cause| EbpfError::Map { action: "read", map: name, cause };
-    let batch = map.lookup_batch(BATCH, MapFlags::ANY, MapFlags::ANY).map_err(wrong)?;
-    Ok(batch.map(|(key, value)| (decode::read(&key), decode::read(&value))).collect())
 }
 
 impl Plain for u64 {}
