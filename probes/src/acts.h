@@ -212,28 +212,33 @@ __attribute__((noinline)) int describe_file(__u64 address, __u64 id, __u32 proce
     return 0;
 }
 
+/* Acts of one sort between two looks whether their object has been described. */
+#define DESCRIBE_EACH 1024
+
 /*
  * The object of a file: the inode, as this process knows it, with its generation, for the number of
  * a deleted file is given to the next one. Its name is told to the agent when it is first met; a
  * file that is renamed afterwards keeps the name that it had.
  */
-static __always_inline __u64 known_file(struct file *file, const struct inode_facts *facts,
-                                        __u32 process) {
+static __always_inline __u64 file_id(const struct inode_facts *facts, __u32 process) {
     __u64 life = (__u64)facts->generation << 32 | process;
-    __u64 id = mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), life) | 1;
-    struct object_life *known = bpf_map_lookup_elem(&objects, &id);
 
-    if (!known || !known->sent)
-        describe_file((__u64)file, id, process);
-    return id;
+    return mixed(mixed(mixed(0x66696c65, facts->number), facts->filesystem), life) | 1;
 }
 
 __attribute__((noinline)) __u64 file_object(__u64 address, __u32 process) {
     struct file *file = (struct file *)address;
     struct inode_facts facts = {};
 
+    struct object_life *known;
+    __u64 id;
+
     inode_facts(&facts, file);
-    return known_file(file, &facts, process);
+    id = file_id(&facts, process);
+    known = bpf_map_lookup_elem(&objects, &id);
+    if (!known || !known->sent)
+        describe_file(address, id, process);
+    return id;
 }
 
 /* ---- bytes: peers and commands ---- */

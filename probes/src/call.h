@@ -15,8 +15,8 @@ struct call {
     struct target *target;
     struct task_struct *task;
     struct thread *thread; /* NULL where its beginning was not seen */
-    __u64 now;
-    __u64 ns; /* since it began; 0: not seen */
+    __u64 now;             /* 0 at a close that is not timed */
+    __u64 ns;              /* since it began; 0: not seen */
     __u32 tgid;
     __u32 tid;
     __u32 number;
@@ -54,5 +54,13 @@ static __always_inline void walk_once(struct call *c) {
     if (s->walked)
         return;
     s->walked = 1;
-    s->stack_id = walk(c->tgid, SCRATCH_SYSCALL);
+    s->now = c->now;
+    s->stack_id = stack_of(s, c->target, c->tgid, SCRATCH_SYSCALL);
+}
+
+/* Walks for a call that has made one descriptor. */
+static __always_inline void walk_opening(struct call *c) {
+    c->s->opens = 1;
+    walk_once(c);
+    c->s->opens = 0; /* other programs walk in this work space, too */
 }

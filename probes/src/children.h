@@ -45,7 +45,7 @@ static __always_inline void child_born(struct target *target, __u32 parent, __u3
     child.parent = parent;
     if (target) {
         child.process = target->process;
-        child.stack = walk(parent, SCRATCH_SYSCALL);
+        child.stack = stack_of(s, target, parent, SCRATCH_SYSCALL);
     } else {
         if (!maker)
             return;
@@ -68,7 +68,7 @@ static __always_inline void thread_born(struct target *target, struct task_struc
 
     if (!s)
         return;
-    stack = walk(task->tgid, SCRATCH_SYSCALL);
+    stack = stack_of(s, target, task->tgid, SCRATCH_SYSCALL);
     act_sum(target->process, stack, ACT_THREAD, 0, 0, bpf_ktime_get_ns());
     thread = thread_of(task, true);
     if (thread) {

@@ -4,7 +4,6 @@
 
 #include "call.h"
 
-#define EEXIST          17
 #define EBADF           9
 #define O_TRUNC         01000
 #define F_DUPFD         0
@@ -26,7 +25,7 @@
  * first. */
 static __noinline long replace(struct call *c, const struct descriptor_key *key,
                                const struct descriptor *entry) {
-    struct descriptor *stale = bpf_map_lookup_elem(&descriptors, key);
+    struct descriptor *stale = living(key);
 
     /* What the reconciliation saw a moment ago was this birth, if it is not older. */
     if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
@@ -34,7 +33,11 @@ static __noinline long replace(struct call *c, const struct descriptor_key *key,
 
         if (take_out(key, stale) && trace_calls)
             tell_change(key->fd, CHANGE_CLOSED, mode);
+    } else if (stale && key->fd < kept_below) {
+        __sync_val_compare_and_swap(&stale->origin, ORIGIN_FOUND, ORIGIN_CLOSED);
     }
+    if (key->fd < kept_below)
+        return put_in(key, entry);
     return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
 }
 
@@ -44,30 +47,35 @@ static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file
     struct site *site;
     long failed = 0;
 
-    count(OPENED_EMITTED);
+    count_alone(OPENED_EMITTED);
     entry.stack = c->s->stack_id;
     entry.born_ns = entry.used_ns = c->now;
     entry.call = c->number;
+    entry.tid = c->tid;
     entry.pass = reconcile_pass;
     if (file) {
         entry.mode = mode;
-        failed = bpf_map_update_elem(&descriptors, &key, &entry, BPF_NOEXIST);
+        failed = put_in(&key, &entry);
         if (failed == -EEXIST)
             failed = replace(c, &key, &entry);
     }
+    if (failed == -EEXIST) {
+        /* A birth on another CPU, of the same number, has taken the entry since: one of the two
+         * has been closed again by now. */
+        file = 0;
+        failed = 0;
+    }
+    site = failed || !c->s->booked ? bpf_map_lookup_elem(&sites, &entry.stack) : 0;
     if (failed) {
         count(OPENED_DESCRIPTORS_FULL);
         __sync_fetch_and_add(&c->target->missed, 1);
+        if (site && c->s->booked)
+            __sync_fetch_and_add(&site->opened, -1);
     } else {
-        site = bpf_map_lookup_elem(&sites, &entry.stack);
-        if (site) {
-            __sync_fetch_and_add(&site->opened, 1);
-            if (!site->first_ns)
-                site->first_ns = c->now;
-            site->last_ns = c->now;
-        } else {
+        if (site)
+            book_opened(site, c->now);
+        else if (!c->s->booked)
             count(OPENED_SITES_FULL);
-        }
         if (!file) /* another thread closed it before this call was out of the kernel */
             account_close(&entry);
     }
@@ -95,10 +103,13 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     birth_of(c, fd, facts.inode ? file : 0, facts.mode);
     if (descriptors_only || !facts.inode || (facts.mode & S_IFMT) != S_IFREG)
         return 0;
-    object = known_file(file, &facts, c->target->process);
+    object = file_id(&facts, c->target->process);
     sum = act_sum(c->target->process, c->s->stack_id, ACT_OPEN, object, 0, c->now);
     if (!sum)
         return 0;
+    /* The first describes the file; one that had no room is described by a later one. */
+    if (!(sum->count & (DESCRIBE_EACH - 1)) || sum->count == 1)
+        describe_file((__u64)file, object, c->target->process);
     act_add(sum, 0, c->ns);
     if (truncated)
         __sync_fetch_and_add(&sum->repeats, 1);
@@ -108,14 +119,14 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
 /* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
 static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
     struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
+    struct descriptor *entry = living(&key);
     __u16 mode = 0;
 
     if (!replaced) {
         bool taken = file_of(fd);
 
         if (c->target->warned)
-            settle_warning(c->target, c->tid, entry, taken || !entry, c->now);
+            settle_warning(c->target, c->tid, entry, taken || !entry);
         if (taken)
             return 0; /* the birth that took the number takes the entry out */
     }
@@ -124,7 +135,7 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
         if (!take_out(&key, entry))
             return 0;
     } else if (c->target->missed > 0) {
-        count(CLOSED_EMITTED);
+        count_alone(CLOSED_EMITTED);
         count(CLOSED_UNKNOWN);
         __sync_fetch_and_add(&c->target->missed, -1);
     } else {
@@ -226,7 +237,7 @@ static long close_one_of_range(__u64 i, void *context) {
     struct descriptor_key key = {.process = range->call->target->process,
                                  .fd = range->first + (__u32)i};
 
-    if (bpf_map_lookup_elem(&descriptors, &key))
+    if (living(&key))
         death(range->call, key.fd, 0);
     return 0;
 }
@@ -312,22 +323,22 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         if ((__u32)call_argument(regs, 0) == (__u32)result)
             return;
         if (trace_calls)
-            walk_once(c);
+            walk_opening(c);
         death(c, result, 1);
         goto opened;
     case CALL_OPENS_PATH0:
-        walk_once(c);
+        walk_opening(c);
         birth_of_file(c, result, call_argument(regs, 1) & O_TRUNC);
         return;
     case CALL_OPENS_PATH1:
-        walk_once(c);
+        walk_opening(c);
         birth_of_file(c, result, call_argument(regs, 2) & O_TRUNC);
         return;
     case CALL_OPENS:
     case CALL_FCNTL:
     case CALL_IOCTL:
     opened:
-        walk_once(c);
+        walk_opening(c);
         birth(c, result);
         return;
     case CALL_PAIR0:

@@ -25,7 +25,7 @@ int resource_warning(struct pt_regs *regs) {
         count(UNCLOSED_BUSY);
         return 0;
     }
-    warning.dropped_by = walk(tgid, SCRATCH_UPROBE);
+    warning.dropped_by = stack_of(s, target, tgid, SCRATCH_UPROBE);
     s->busy = 0;
     warning.time_ns = bpf_ktime_get_ns();
     warning.process = target->process;

@@ -16,7 +16,7 @@ __u32 listed_apart = 0;
 static __always_inline struct descriptor *use(struct call *c, __u32 fd, __u64 received,
                                               __u64 sent) {
     struct descriptor_key key = {.process = c->target->process, .fd = fd};
-    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, &key);
+    struct descriptor *entry = living(&key);
 
     if (!entry)
         return 0;

@@ -10,6 +10,8 @@
 
 #include "acts.h"
 
+#define EEXIST 17
+
 /*
  * The address of the file behind a descriptor of the running process, or 0. Global, because each
  * way of the verifier through a chain of the kernel's own pointers is a search through all of its
@@ -45,34 +47,73 @@ static __always_inline void account_close(const struct descriptor *entry) {
     __u64 stack = entry->stack;
     struct site *site = bpf_map_lookup_elem(&sites, &stack);
 
-    count(CLOSED_EMITTED);
+    count_alone(CLOSED_EMITTED);
     if (site)
         __sync_fetch_and_add(&site->closed, 1);
 }
 
-/*
- * Takes an entry out and counts its end. Of several that try at once the map lets one succeed, so
- * that an end is counted once.
- */
-static __always_inline bool take_out(const struct descriptor_key *key,
-                                     const struct descriptor *entry) {
-    struct descriptor gone = *entry;
-    struct act_sum *sum;
-    __u64 now;
+/* The end of a connection, which is that of its descriptor. */
+static __noinline int account_connection(__u32 process, const struct descriptor *gone) {
+    __u64 now = bpf_ktime_get_ns();
+    struct act_sum *sum = act_sum(process, gone->stack, ACT_CONNECTION, gone->peer, 0, now);
 
-    if (bpf_map_delete_elem(&descriptors, key))
-        return false;
-    account_close(&gone);
-    if (gone.peer) {
-        now = bpf_ktime_get_ns();
-        sum = act_sum(key->process, gone.stack, ACT_CONNECTION, gone.peer, 0, now);
-        if (sum) {
-            act_add(sum, gone.received + gone.sent, now - gone.connected_ns);
-            if (gone.cut)
-                __sync_fetch_and_add(&sum->failed, 1);
-        }
+    if (sum) {
+        act_add(sum, gone->received + gone->sent, now - gone->connected_ns);
+        if (gone->cut)
+            __sync_fetch_and_add(&sum->failed, 1);
     }
+    return 0;
+}
+
+/*
+ * Takes an entry out and counts its end. Of several that try at once one succeeds, so that an end
+ * is counted once.
+ */
+static __always_inline bool take_out(const struct descriptor_key *key, struct descriptor *entry) {
+    struct descriptor gone;
+    __u32 origin = entry->origin;
+
+    if (origin >= ORIGIN_CLOSED)
+        return false;
+    gone = *entry;
+    if (key->fd < kept_below) {
+        if (__sync_val_compare_and_swap(&entry->origin, origin, ORIGIN_CLOSED) != origin)
+            return false;
+    } else if (bpf_map_delete_elem(&descriptors, key)) {
+        return false;
+    }
+    account_close(&gone);
+    if (gone.peer)
+        account_connection(key->process, &gone);
     return true;
+}
+
+/* Enters a descriptor; -EEXIST when the ledger has one of its number. */
+static __always_inline long put_in(const struct descriptor_key *key,
+                                   const struct descriptor *entry) {
+    struct descriptor *kept = 0;
+
+    if (key->fd < kept_below)
+        kept = bpf_map_lookup_elem(&descriptors, key);
+    if (!kept)
+        return bpf_map_update_elem(&descriptors, key, entry, BPF_NOEXIST);
+    if (__sync_val_compare_and_swap(&kept->origin, ORIGIN_CLOSED, ORIGIN_WRITTEN) != ORIGIN_CLOSED)
+        return -EEXIST;
+    /* The birth before the stack: who has read the new stack sees that it is younger. */
+    kept->born_ns = entry->born_ns;
+    barrier();
+    kept->stack = entry->stack;
+    kept->used_ns = entry->used_ns;
+    kept->pass = entry->pass;
+    kept->call = entry->call;
+    kept->mode = entry->mode;
+    kept->tid = entry->tid;
+    kept->asked = kept->cut = 0;
+    kept->peer = kept->connected_ns = kept->received = kept->sent = kept->sent_then = 0;
+    barrier();
+    /* Last: what reads the entry meanwhile sees none. */
+    kept->origin = entry->origin;
+    return 0;
 }
 
 /* Counts an implicit close at its pair of lines; `opened_by` is 0 where it is not known. */
@@ -104,16 +145,20 @@ static __always_inline void account_unclosed(const struct warning *warning, __u6
  * be that thread's.
  */
 static __always_inline void settle_warning(struct target *target, __u32 tid,
-                                           const struct descriptor *entry, bool taken, __u64 now) {
+                                           const struct descriptor *entry, bool taken) {
     struct warning *warning = bpf_map_lookup_elem(&warnings, &tid);
+    __u64 now, opened_by;
 
     if (!warning)
         return;
+    now = bpf_ktime_get_ns();
+    opened_by = entry ? entry->stack : 0;
+    barrier();
     if (entry && entry->born_ns <= warning->time_ns)
-        account_unclosed(warning, entry->stack,
+        account_unclosed(warning, opened_by,
                          entry->origin == ORIGIN_TRACED ? now - entry->born_ns : 0, now);
-    else if (taken)
-        account_unclosed(warning, 0, 0, now);
+    else if (taken || (entry && entry->tid != tid))
+        account_unclosed(warning, 0, 0, now); /* another thread has, or had, the number since */
     else
         return; /* opened and closed by the showing of the warning itself */
     bpf_map_delete_elem(&warnings, &tid);

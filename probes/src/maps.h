@@ -30,6 +30,10 @@ const volatile __u32 execve_number = 0;
 const volatile __u32 sigreturn_number = ~0U, fcntl_number = ~0U, newfstatat_number = ~0U,
                      poll_number = ~0U, ppoll_number = ~0U, flock_number = ~0U, brk_number = ~0U,
                      mmap_number = ~0U, munmap_number = ~0U, mremap_number = ~0U;
+/* Descriptors of numbers below this leave their entry behind for the next one of their number: to
+ * put an entry in and take it out is dearer than all else that is counted of an open and a close.
+ */
+const volatile __u32 kept_below = 0;
 /* Calls whose argument 3 is the position in the file. */
 const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};
 
@@ -43,8 +47,10 @@ struct walk {
     __u64 hash;
     __u64 low;  /* address of the window's first byte */
     __u64 size; /* bytes in the window */
+    __u32 process;
     __u32 space;
     __u32 status;
+    __u32 pad;
     __u8 window[4096 + 128];
     __u64 frames[MAX_FRAMES]; /* the addresses of those that were met */
 };
@@ -65,8 +71,11 @@ struct scratch {
     __u32 walked;
     __u32 taken; /* as in struct thread */
     __u32 taken_mode;
-    __u32 told; /* an event of the call was sent (trace) */
+    __u32 told;   /* an event of the call was sent (trace) */
+    __u32 opens;  /* a descriptor was made, which the walk books at the site that it finds */
+    __u32 booked; /* it has done so */
     __u32 pad2;
+    __u64 now;
 };
 
 /* A uprobe can be preempted by a syscall's program, and both be interrupted by a sample: each has a
@@ -228,12 +237,31 @@ struct {
     __uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
+static __always_inline bool is_living(const struct descriptor *entry) {
+    return entry->origin < ORIGIN_CLOSED;
+}
+
+/* The ledger's entry of a descriptor, or NULL. */
+static __always_inline struct descriptor *living(const struct descriptor_key *key) {
+    struct descriptor *entry = bpf_map_lookup_elem(&descriptors, key);
+
+    return entry && is_living(entry) ? entry : 0;
+}
+
 /* Atomic, because a uprobe's program may be moved off in the middle. */
 static __always_inline void count(__u32 counter) {
     __u64 *value = bpf_map_lookup_elem(&counters, &counter);
 
     if (value)
         __sync_fetch_and_add(value, 1);
+}
+
+/* Counts what only programs count that nothing else of ours interrupts to count the same. */
+static __always_inline void count_alone(__u32 counter) {
+    __u64 *value = bpf_map_lookup_elem(&counters, &counter);
+
+    if (value)
+        *value += 1;
 }
 
 static __always_inline struct scratch *scratch_of(__u32 user) {

@@ -26,6 +26,7 @@ const struct event_child *unused_event_child __attribute__((unused));
 const enum call_class unused_call_class __attribute__((unused)) = CALL_IGNORED;
 const enum wait_class unused_wait_class __attribute__((unused)) = WAIT_NONE;
 const enum act unused_act __attribute__((unused)) = ACT_NONE;
+const enum descriptor_origin unused_origin __attribute__((unused)) = ORIGIN_TRACED;
 const enum mapped unused_mapped __attribute__((unused)) = MAPPED_ANONYMOUS;
 const enum object_kind unused_object_kind __attribute__((unused)) = OBJECT_FILE;
 const enum counter unused_counter __attribute__((unused)) = COUNTERS;

@@ -131,6 +131,9 @@ enum descriptor_origin {
     ORIGIN_BEFORE_ATTACH,
     ORIGIN_INHERITED,
     ORIGIN_FOUND,
+    /* No living descriptor: */
+    ORIGIN_CLOSED,  /* the entry is kept for the next descriptor of its number */
+    ORIGIN_WRITTEN, /* that descriptor's birth writes into it */
 };
 
 /* A living descriptor. */
@@ -149,6 +152,8 @@ struct descriptor {
     __u64 received;
     __u64 sent;
     __u64 sent_then; /* of `sent`, what had been sent when a long wait on it last ended */
+    __u32 tid;       /* the thread that made it; 0: not seen */
+    __u32 pad;
 };
 
 /* A stack that made descriptors. Keyed by the stack's id; a process's own id (which has no high
@@ -434,7 +439,6 @@ enum counter {
     TASK_EMITTED,
     TASK_NAMED,
     TASK_UNREADABLE,
-    TASK_NOT_ON_STACK,
     TASK_NAMES_FULL,
     COUNTERS,
 };

@@ -26,7 +26,7 @@ int reconcile(struct bpf_iter__task_file *context) {
     target->seen++;
     key.process = target->process;
     key.fd = context->fd;
-    entry = bpf_map_lookup_elem(&descriptors, &key);
+    entry = living(&key);
     if (entry) {
         entry->pass = reconcile_pass;
         return 0;
@@ -36,6 +36,6 @@ int reconcile(struct bpf_iter__task_file *context) {
     fresh.pass = reconcile_pass;
     fresh.mode = mode_of(file);
     fresh.origin = reconcile_pass <= target->seed ? ORIGIN_BEFORE_ATTACH : ORIGIN_FOUND;
-    bpf_map_update_elem(&descriptors, &key, &fresh, BPF_NOEXIST);
+    put_in(&key, &fresh);
     return 0;
 }

@@ -20,7 +20,7 @@ int sample(void *context) {
     if (!target || !s)
         return 0;
     now = bpf_ktime_get_ns();
-    stack = walk(tgid, SCRATCH_SAMPLE);
+    stack = stack_of(s, target, tgid, SCRATCH_SAMPLE);
     act_sum(target->process, stack, ACT_ON_CPU, 0, 0, now);
     thread = thread_of(task, false);
     if (!thread)
@@ -60,7 +60,7 @@ int BPF_PROG(switches, bool preempt, struct task_struct *from, struct task_struc
     s = scratch_of(SCRATCH_SAMPLE);
     if (!target || !s)
         return 0;
-    thread->off_stack = walk(tgid, SCRATCH_SAMPLE);
+    thread->off_stack = stack_of(s, target, tgid, SCRATCH_SAMPLE);
     thread->off_ns = bpf_ktime_get_ns();
     return 0;
 }

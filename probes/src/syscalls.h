@@ -35,12 +35,12 @@ static __always_inline __u32 class_of(__u64 number, struct pt_regs *regs) {
 static __always_inline __u32 wait_of(__u64 number, struct pt_regs *regs) {
     __u32 wait = syscall_wait[number];
 
-    if (descriptors_only)
+    if (descriptors_only || !wait)
         return WAIT_NONE;
     if (number == fcntl_number) {
         __u32 command = call_argument(regs, 1);
 
-        return command == F_SETLKW || command == F_OFD_SETLKW ? WAIT_LOCK : WAIT_NONE;
+        return command == F_SETLKW || command == F_OFD_SETLKW ? wait : WAIT_NONE;
     }
     /* fstat, by its newer way */
     if (number == newfstatat_number && call_argument(regs, 3) & AT_EMPTY_PATH)
@@ -103,14 +103,15 @@ static __always_inline bool in_turn(const struct call *c, struct pt_regs *regs) 
 
 /* Time that a call took of its thread's turn. Global, as many ways lead here. */
 __attribute__((noinline)) int turn_took(__u32 tgid, __u64 ns, __u64 now) {
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct thread *thread = thread_of(bpf_get_current_task_btf(), false);
     struct scratch *s = scratch_of(SCRATCH_SYSCALL);
 
-    if (!thread || !s)
+    if (!target || !thread || !s)
         return 0;
     if (!s->walked) {
         s->walked = 1;
-        s->stack_id = walk(tgid, SCRATCH_SYSCALL);
+        s->stack_id = stack_of(s, target, tgid, SCRATCH_SYSCALL);
     }
     if (turn_spent(&thread->loop, s->stack_id, ns, now) &&
         (ns >= slow_ns || now - thread->loop.since_ns >= stall_ns / 2))
@@ -253,18 +254,11 @@ static __always_inline bool waited_out(__u32 wait, __s64 result) {
     return wait == WAIT_SLEEP;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
-    __u64 number = call_number(regs), object = 0;
-    __u32 class, wait;
+static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u32 class,
+                           __u32 wait) {
+    __u64 object = 0;
     struct call c = {};
 
-    if (number >= MAX_SYSCALLS)
-        return 0;
-    class = class_of(number, regs);
-    wait = wait_of(number, regs);
-    if (!class && !wait)
-        return 0;
     c.task = bpf_get_current_task_btf();
     c.tgid = c.task->tgid;
     c.target = bpf_map_lookup_elem(&targets, &c.tgid);
@@ -277,9 +271,11 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     c.s = scratch_of(SCRATCH_SYSCALL);
     if (!c.s)
         return 0;
-    c.now = bpf_ktime_get_ns();
+    /* A close is not timed: the clock costs as much as all else that is to be done for it. */
+    if (wait || class != CALL_CLOSE || trace_calls)
+        c.now = bpf_ktime_get_ns();
     c.tid = c.task->pid;
-    c.s->walked = c.s->taken = c.s->told = 0;
+    c.s->walked = c.s->taken = c.s->told = c.s->opens = c.s->booked = 0;
     c.s->stack_id = 0;
     c.s->stack_status = STACK_NO_THREAD_STATE;
     c.thread = wait ? thread_of(c.task, false) : 0;
@@ -327,6 +323,21 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
     return 0;
 }
 
+/* Most calls of most processes end here: what follows is apart, so that they pay no stack of it. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscall_exit, struct pt_regs *regs, long result) {
+    __u64 number = call_number(regs);
+    __u32 class, wait;
+
+    if (number >= MAX_SYSCALLS)
+        return 0;
+    class = class_of(number, regs);
+    wait = wait_of(number, regs);
+    if (class | wait)
+        ends(regs, result, number, class, wait);
+    return 0;
+}
+
 /*
  * A signal's handler returns. The call that the signal interrupted is over then: one that the
  * kernel makes again after a handler counts as another, for nobody knows what the handler did.
@@ -347,27 +358,14 @@ static __noinline int interrupted(void) {
  * In a trace a close takes its descriptor out here, at the line that made it, before another thread
  * can have the number.
  */
-SEC("tp_btf/sys_enter")
-int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
+static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __u32 wait) {
+    struct task_struct *task = bpf_get_current_task_btf();
     struct descriptor_key key = {};
     struct descriptor *entry;
-    struct task_struct *task;
     struct thread *thread;
     struct target *target;
-    __u64 number = id;
-    __u32 class, wait, tgid;
+    __u32 tgid;
 
-    if (number >= MAX_SYSCALLS)
-        return 0;
-    if (number == sigreturn_number) {
-        interrupted();
-        return 0;
-    }
-    class = trace_calls ? class_of(number, regs) : 0;
-    wait = wait_of(number, regs);
-    if (!wait && (!class || class == CALL_USES))
-        return 0;
-    task = bpf_get_current_task_btf();
     /* A thread that has been seen needs no look at its process. */
     thread = thread_of(task, false);
     if (!thread) {
@@ -400,13 +398,29 @@ int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
         target = bpf_map_lookup_elem(&targets, &tgid);
         key.process = thread->process;
         key.fd = call_argument(regs, 0);
-        entry = bpf_map_lookup_elem(&descriptors, &key);
+        entry = living(&key);
         if (target && entry && file_of(key.fd)) {
             if (target->warned)
-                settle_warning(target, task->pid, entry, false, thread->began_ns);
+                settle_warning(target, task->pid, entry, false);
             thread->mode = entry->mode;
             thread->taken = take_out(&key, entry);
         }
     }
+    return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
+    __u64 number = id;
+    __u32 class, wait;
+
+    if (number >= MAX_SYSCALLS)
+        return 0;
+    class = trace_calls ? class_of(number, regs) : CALL_IGNORED;
+    wait = wait_of(number, regs);
+    if (wait || (class && class != CALL_USES))
+        begins(regs, number, class, wait);
+    else if (number == sigreturn_number)
+        interrupted();
     return 0;
 }

@@ -4,7 +4,9 @@
  *
  * asyncio keeps a dict {loop: running task}. A task belongs to this thread when the frame of its
  * coroutine is on the thread's own stack, which has just been walked: a torn read of the dict, the
- * task of another thread's loop, or a wrong offset finds no such frame, and so no wrong name.
+ * task of another thread's loop, or a wrong offset finds no such frame, and so no wrong name. Where
+ * no task is this thread's, none is missing: it runs a callback while another thread's loop runs
+ * its task.
  */
 #pragma once
 
@@ -153,7 +155,6 @@ __attribute__((noinline)) __u64 running_task(__u32 tgid, __u32 user) {
     struct asyncio *asyncio;
     __u64 task = 0;
     int i, entries;
-    __u32 seen = 0;
 
     if (!target || !s)
         return 0;
@@ -165,20 +166,15 @@ __attribute__((noinline)) __u64 running_task(__u32 tgid, __u32 user) {
         if (i >= entries)
             break;
         task = *(__u64 *)(s->object.data + i * ENTRY_SIZE + 16);
-        if (!task)
-            continue; /* taken out */
-        seen = 1;
-        if (walked(task_frame(asyncio, task), user))
+        if (task && walked(task_frame(asyncio, task), user))
             break;
-        task = 0;
+        task = 0; /* taken out, or another thread's */
     }
-    if (!entries || (entries > 0 && !seen))
-        return 0; /* a callback, not a task */
+    if (entries >= 0 && !task)
+        return 0;
     count(TASK_EMITTED);
     if (entries < 0)
         count(TASK_UNREADABLE);
-    else if (!task)
-        count(TASK_NOT_ON_STACK);
     else if (read_task_name(&s->object, task, asyncio, &target->layout))
         count(TASK_UNREADABLE);
     else

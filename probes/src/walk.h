@@ -14,13 +14,13 @@
 #define WINDOW 4096
 #define SPARE  128
 /* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
-#define BATCH   4
+#define BATCH   8
 #define BATCHES (MAX_FRAMES / BATCH + 1)
 
 /*
- * Reads a window in which `frame` is whole: from the start of its page on, which is mapped because
- * the frame is. A read that begins further down may fault, and a fault costs more than all the
- * rest.
+ * Reads a window in which `frame` is whole: from the start of its page on, which is mapped
+ * because the frame is. A read that begins further down may fault, and a fault costs more than all
+ * the rest.
  */
 static __always_inline long refill(struct walk *w, __u64 frame) {
     __u64 size = w->layout.frame_size & (SPARE - 1);
@@ -116,12 +116,12 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
     return i < BATCH;
 }
 
-static __always_inline long send_stack(struct scratch *s, const struct target *target, __u64 id) {
+static __always_inline long send_stack(struct scratch *s, __u64 id) {
     __u64 size = s->stack.count;
 
     count(STACK_EMITTED);
     s->stack.header.type = EVENT_STACK;
-    s->stack.header.process = target->process;
+    s->stack.header.process = s->walk.process;
     s->stack.header.time_ns = 0;
     s->stack.id = id;
     if (size > MAX_FRAMES)
@@ -134,52 +134,59 @@ static __always_inline long send_stack(struct scratch *s, const struct target *t
     return 0;
 }
 
+static __always_inline void book_opened(struct site *site, __u64 now) {
+    __sync_fetch_and_add(&site->opened, 1);
+    if (!site->first_ns)
+        site->first_ns = now;
+    site->last_ns = now;
+}
+
 /*
  * The key of the site for a stack: the stack itself, once its frames are with the agent; the
  * process's collector of what has no stack, where there is none or no room.
  */
-static __always_inline __u64 site_of(struct scratch *s, const struct target *target, __u64 stack) {
+static __always_inline __u64 site_of(struct scratch *s, __u64 stack) {
     struct site *site, fresh = {};
 
     site = bpf_map_lookup_elem(&sites, &stack);
     if (!site) {
-        fresh.process = target->process;
+        fresh.process = s->walk.process;
         if (bpf_map_update_elem(&sites, &stack, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
             count(STACK_EMITTED);
             count(STACK_SITES_FULL);
-            return target->process;
+            return s->walk.process;
         }
         site = bpf_map_lookup_elem(&sites, &stack);
     }
-    if (site && !site->sent && !send_stack(s, target, stack))
+    if (!site)
+        return stack;
+    if (s->opens) {
+        book_opened(site, s->now);
+        s->booked = 1;
+    }
+    if (!site->sent && !send_stack(s, stack))
         site->sent = 1;
     return stack;
 }
 
-/*
- * Walks the stack of the running thread into `s->stack` and returns the key of its site; what
- * became of the walk goes to `s->stack_status` and its counter. Global, as is much that many paths
- * lead to: the verifier looks at it once, and the load stays short.
- */
+/* The walk of `stack_of`. Global, as is much that many paths lead to: the verifier looks at it
+ * once, and the load stays short. */
 __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
-    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct scratch *s = scratch_of(user);
     struct walk *w;
     int i;
 
-    if (!target || !s)
+    if (!s)
         return 0;
     w = &s->walk;
     s->stack.count = 0;
-    w->frame = innermost_frame(bpf_get_current_task_btf(), &target->layout);
+    w->frame = innermost_frame(bpf_get_current_task_btf(), &w->layout);
     if (!w->frame) {
         s->stack_status = STACK_NO_THREAD_STATE;
         count(WALK_NO_THREAD_STATE);
-        return target->process;
+        return w->process;
     }
-    w->layout = target->layout;
-    w->space = target->space;
-    w->hash = target->space * 0x9e3779b97f4a7c15ULL;
+    w->hash = w->space * 0x9e3779b97f4a7c15ULL;
     w->low = w->size = 0;
     w->status = STACK_TRUNCATED;
     for (i = 0; i < BATCHES; i++)
@@ -191,6 +198,23 @@ __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
           : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
                                          : WALK_UNREADABLE);
     if (!s->stack.count)
-        return target->process;
-    return site_of(s, target, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
+        return w->process;
+    return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
+}
+
+/*
+ * Walks the stack of the running thread into `s->stack` and returns the key of its site; what
+ * became of the walk goes to `s->stack_status` and its counter.
+ */
+static __always_inline __u64 stack_of(struct scratch *s, const struct target *target, __u32 tgid,
+                                      __u32 user) {
+    struct walk *w = &s->walk;
+
+    /* A layout is the same for as long as its address space, once it is known. */
+    if (w->space != target->space || !w->layout.ready) {
+        w->layout = target->layout;
+        w->process = target->process;
+        w->space = target->space;
+    }
+    return walk(tgid, user);
 }

@@ -61,11 +61,13 @@ fn act(act: u16, call: u16) -> Option<Act> {
 }
 
 impl Ebpf {
-    /// Entries of each table, and how many fit.
-    pub(super) fn fill(&self) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
+    /// Entries of each table, and how many fit; of the descriptors the living ones.
+    pub(super) fn fill(
+        &self,
+        living: u64,
+    ) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
         let maps = &self.skeleton.maps;
         let tables = [
-            ("descriptors", &maps.descriptors),
             ("sites", &maps.sites),
             ("codes", &maps.codes),
             ("acts", &maps.acts),
@@ -80,7 +82,9 @@ impl Ebpf {
         let count = |(name, map): (&'static str, &MapMut<'_>)| {
             Ok((name, (map.keys().count() as u64, u64::from(map.max_entries()))))
         };
-        tables.into_iter().map(count).collect()
+        let mut fill: BTreeMap<_, _> = tables.into_iter().map(count).collect::<Result<_, _>>()?;
+        fill.insert("descriptors", (living, u64::from(maps.descriptors.max_entries())));
+        Ok(fill)
     }
 
     pub(super) fn acts(&self) -> Result<Vec<ActCounters>, EbpfError> {

@@ -176,7 +176,8 @@ fn wait_class(name: &str) -> Wait {
         "accept" | "accept4" => Wait::WAIT_ACCEPT,
         "poll" | "ppoll" | "select" | "pselect6" => Wait::WAIT_POLL,
         "epoll_wait" | "epoll_pwait" | "epoll_pwait2" => Wait::WAIT_EPOLL,
-        "futex" | "flock" => Wait::WAIT_LOCK,
+        // fcntl is timed for its locks only; the kernel side looks at its command.
+        "futex" | "flock" | "fcntl" => Wait::WAIT_LOCK,
         "wait4" | "waitid" => Wait::WAIT_CHILD,
         "nanosleep" | "clock_nanosleep" | "pause" | "rt_sigtimedwait" | "rt_sigsuspend"
         | "restart_syscall" => Wait::WAIT_SLEEP,
@@ -228,9 +229,7 @@ pub(super) fn positioned() -> [u8; 512] {
 
 /// How a syscall waits.
 pub fn wait_of(call: u16) -> WaitClass {
-    let class = name(call).map_or(Wait::WAIT_NONE, wait_class);
-    // fcntl is timed for its locks only.
-    if name(call) == Some("fcntl") { WaitClass::Lock } else { wait_from(class.0) }
+    wait_from(name(call).map_or(Wait::WAIT_NONE, wait_class).0)
 }
 
 /// A class by its number on the kernel side.

@@ -111,11 +111,7 @@ impl Ebpf {
                 counters.flow(
                     C::TASK_EMITTED,
                     counters.of(C::TASK_NAMED),
-                    &[
-                        ("unreadable", C::TASK_UNREADABLE),
-                        ("not_on_stack", C::TASK_NOT_ON_STACK),
-                        ("names_full", C::TASK_NAMES_FULL),
-                    ],
+                    &[("unreadable", C::TASK_UNREADABLE), ("names_full", C::TASK_NAMES_FULL)],
                 ),
             ),
             (

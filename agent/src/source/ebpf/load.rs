@@ -76,6 +76,11 @@ fn load_error(action: &'static str, cause: &libbpf_rs::Error) -> EbpfError {
     EbpfError::Load { cause: format!("{cause:#}"), log: (!log.is_empty()).then_some(log) }
 }
 
+/// Descriptors of numbers below this keep their entry in the ledger's table once they are closed...
+const KEPT_BELOW: u32 = 64;
+/// ... so that dead entries of so many processes have room in it beside the living ones.
+const KEPT_SHARE: u32 = 1024;
+
 fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<(), EbpfError> {
     let wrong = |cause| load_error("size the probes' maps", &cause);
     let maps = &mut open.maps;
@@ -83,6 +88,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.syscall_class = calls::classes();
         rodata.syscall_wait = calls::wait_classes(options.trace);
         rodata.syscall_positioned = calls::positioned();
+        rodata.kept_below = (options.max_descriptors / KEPT_SHARE).min(KEPT_BELOW);
         rodata.execve_number = calls::number("execve");
         rodata.sample_ns = 1_000_000_000 / options.samples.max(1);
         rodata.sigreturn_number = libc::SYS_rt_sigreturn as u32;

@@ -13,7 +13,6 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore};
 use pitviper_probes::{PitviperSkel, types};
 
-use super::entries::entries;
 use super::{Ebpf, EbpfError, decode, tables, target};
 
 /// The iterator over one process's table.
@@ -100,8 +99,6 @@ impl Checks {
     }
 }
 
-const ORIGIN_FOUND: u32 = 3;
-
 impl Ebpf {
     /// One pass over all watched processes. `at_once`: what is not seen is gone (after an exec).
     pub(super) fn reconcile(&mut self, at_once: bool) -> Result<(), EbpfError> {
@@ -121,7 +118,7 @@ impl Ebpf {
             }
         }
         let map = &self.skeleton.maps.descriptors;
-        let all = entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
+        let all = self.living()?;
         let mut unseen: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
         let mut found: BTreeMap<u32, BTreeMap<u32, Found>> = BTreeMap::new();
         for (key, entry) in all {
@@ -132,7 +129,7 @@ impl Ebpf {
             }
             let checks = &mut watched.checks;
             if entry.pass == self.pass {
-                if entry.origin == ORIGIN_FOUND {
+                if entry.origin == types::descriptor_origin::ORIGIN_FOUND.0 {
                     let before = checks.found.get(&key.fd).filter(|f| f.born_ns == entry.born_ns);
                     if before.is_some_and(|f| !f.counted) {
                         checks.drift += 1;

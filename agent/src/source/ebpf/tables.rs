@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use libbpf_rs::{MapCore, MapFlags, MapMut};
+use pitviper_probes::types::descriptor_origin as Origin;
 use pitviper_probes::{PitviperSkel, types};
 
 use super::counters::Aggregated;
@@ -64,11 +65,11 @@ fn take_out<K: Plain, V: Plain>(
 }
 
 fn origin(raw: u32, forked: bool) -> DescriptorOrigin {
-    match raw {
-        0 => DescriptorOrigin::Traced,
-        1 if forked => DescriptorOrigin::Inherited,
-        1 => DescriptorOrigin::BeforeAttach,
-        2 => DescriptorOrigin::Inherited,
+    match Origin(raw) {
+        Origin::ORIGIN_TRACED => DescriptorOrigin::Traced,
+        Origin::ORIGIN_BEFORE_ATTACH if forked => DescriptorOrigin::Inherited,
+        Origin::ORIGIN_BEFORE_ATTACH => DescriptorOrigin::BeforeAttach,
+        Origin::ORIGIN_INHERITED => DescriptorOrigin::Inherited,
         _ => DescriptorOrigin::Found,
     }
 }
@@ -189,7 +190,7 @@ impl Ebpf {
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
         if self.links.is_empty() {
-            snapshot.fill = self.fill()?;
+            snapshot.fill = self.fill(snapshot.descriptors.len() as u64)?;
         }
         snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
@@ -213,10 +214,18 @@ impl Ebpf {
         Ok(snapshot)
     }
 
+    /// The ledger's entries of living descriptors; others are kept for the next of their number.
+    pub(super) fn living(
+        &self,
+    ) -> Result<Vec<(types::descriptor_key, types::descriptor)>, EbpfError> {
+        let mut all = entries(&self.skeleton.maps.descriptors, "descriptors")?;
+        all.retain(|(_, entry): &(_, types::descriptor)| entry.origin < Origin::ORIGIN_CLOSED.0);
+        Ok(all)
+    }
+
     fn descriptors(&self) -> Result<Vec<LiveDescriptor>, EbpfError> {
-        let map = &self.skeleton.maps.descriptors;
-        let all = entries::<types::descriptor_key, types::descriptor>(map, "descriptors")?;
-        Ok(all
+        Ok(self
+            .living()?
             .into_iter()
             .map(|(key, entry)| {
                 let process = ProcessId(key.process);
