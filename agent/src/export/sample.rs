@@ -34,6 +34,7 @@ pub(crate) fn report() -> Report {
             parent: None,
             start_time: 1_699_999_000.25,
             python: "3.11.7".to_owned(),
+            service: "main".to_owned(),
             executable: "/usr/bin/python3.11".to_owned(),
             cmdline: vec!["python3".to_owned(), "main.py".to_owned(), "--serve".to_owned()],
             working_directory: Some("/srv".into()),

@@ -18,6 +18,8 @@ pub struct ProcessInfo {
     pub start_time: f64,
     /// The interpreter's version: `3.11.7`.
     pub python: String,
+    /// What it is called among others: the module or script that it runs.
+    pub service: String,
     /// What `/proc/PID/exe` points to.
     pub executable: String,
     /// Its command line, an argument an element.

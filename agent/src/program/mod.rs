@@ -14,6 +14,7 @@ mod names;
 mod objects;
 mod progress;
 mod record;
+mod service;
 mod session;
 mod stop;
 mod target;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::clock;
 use super::error::ProgramError;
+use super::service;
 use super::session::{Member, News as Life, Session};
 use super::stop::Stop;
 use super::target;
@@ -47,6 +48,7 @@ fn info(member: &Member, parent: Option<u32>) -> ProcessInfo {
         parent,
         start_time: member.facts.start_time,
         python: member.interpreter.as_ref().map_or_else(String::new, |i| i.version.to_string()),
+        service: service::of(&member.facts.cmdline, &member.facts.executable),
         executable: member.facts.executable.clone(),
         cmdline: member.facts.cmdline.clone(),
         working_directory: member.facts.directory.clone(),
