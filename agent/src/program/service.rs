@@ -12,6 +12,11 @@ const WITH_VALUE: [&str; 3] = ["-W", "-X", "--check-hash-based-pycs"];
 /// `python3 -X dev -m uvicorn app:app`, `worker` of `python /srv/worker.py`, `gunicorn` of
 /// `python /usr/bin/gunicorn app:app`; a package's folder for its `__main__.py`.
 pub(super) fn of(cmdline: &[String], executable: &str) -> String {
+    let program = stem(Path::new(cmdline.first().map_or(executable, String::as_str)));
+    // A program with an interpreter in it has arguments of its own.
+    if !program.starts_with("python") {
+        return program;
+    }
     let mut arguments = cmdline.iter().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "-m" {
@@ -29,8 +34,7 @@ pub(super) fn of(cmdline: &[String], executable: &str) -> String {
             return script(Path::new(argument));
         }
     }
-    let program = cmdline.first().map_or(executable, String::as_str);
-    stem(Path::new(program))
+    program
 }
 
 fn script(path: &Path) -> String {
