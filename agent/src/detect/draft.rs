@@ -18,31 +18,20 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The finding about `conduct`. Where events were lost since the conduct began, a certain one
-    /// becomes a suspicion, and says why.
-    pub(super) fn about(mut self, conduct: &Conduct, ledger: &Ledger, now_ns: u64) -> Finding {
-        let lost = ledger.losses().since(conduct.total.first_ns);
-        if lost > 0 {
-            self.confidence = Confidence::Suspected;
-            self.evidence.insert("lost_events", Evidence::Count(lost));
-        }
+    /// The finding about `conduct`.
+    pub(super) fn about(self, conduct: &Conduct, ledger: &Ledger, now_ns: u64) -> Finding {
+        let began = Some(conduct.total.first_ns);
         Finding {
-            kind: self.kind,
-            severity: self.severity,
-            confidence: self.confidence,
-            process: conduct.process,
             site: conduct.site.clone(),
             origin: conduct.origin().cloned(),
             stack: conduct.stack.as_ref().map_or_else(Vec::new, |stack| stack.frames.clone()),
-            evidence: self.evidence,
-            summary: self.summary,
-            advice: self.advice,
-            first_ns: now_ns,
             last_ns: conduct.total.last_ns,
+            ..self.about_process(conduct.process, began, ledger, now_ns)
         }
     }
 
-    /// The finding about a process as a whole, by what was seen since `since_ns`.
+    /// The finding about a process as a whole, by what was seen since `since_ns`. Where events were
+    /// lost since then, a certain one becomes a suspicion, and says why.
     pub(super) fn about_process(
         mut self,
         process: ProcessId,

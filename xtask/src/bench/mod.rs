@@ -14,6 +14,7 @@ use crate::interpreters::{self, Interpreter};
 use crate::interrupt;
 use crate::setup::{self, Set};
 
+mod attached;
 mod compute;
 pub(crate) mod environment;
 mod observer;

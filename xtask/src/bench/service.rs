@@ -1,7 +1,6 @@
 //! `cargo xtask bench service`: what a web service under full load pays, and what the agent itself
 //! uses meanwhile.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -9,12 +8,11 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::Options;
-use super::observer::{self, Observer};
+use super::attached::with_and_without;
 use super::report::Report;
-use super::rounds::{Case, interleave, median};
-use super::subject::{Subject, measure};
+use super::rounds::median;
 use crate::interpreters::Interpreter;
-use crate::{cargo, process, workspace};
+use crate::{process, workspace};
 
 /// Seconds of load a run.
 const SECONDS: u64 = 8;
@@ -30,38 +28,24 @@ struct Usage {
 
 pub(super) fn run(options: &Options) -> Result<Report> {
     let python = options.interpreter()?;
-    let privilege = observer::privilege()?;
-    let pitviper = cargo::build_pitviper()?;
     let environment = install(&python)?;
     let seconds = options.iterations.unwrap_or(SECONDS);
-    let usage = RefCell::new(Usage::default());
-    let command = || {
-        let mut command = Command::new(&environment);
-        command.arg("-B").arg(workspace::workload("bench/service.py")).arg(seconds.to_string());
-        command
-    };
-    let attached = || {
-        let mut subject = Subject::start(&mut command())?;
-        let observer = Observer::pitviper(privilege, &pitviper, subject.pid())?;
-        let (before, _) = observer.usage()?;
-        let begin = Instant::now();
-        let time = subject.measure()?;
-        let (after, resident) = observer.usage()?;
-        let mut usage = usage.borrow_mut();
-        usage.share.push((after - before) / begin.elapsed().as_secs_f64());
-        usage.resident = usage.resident.max(resident);
-        subject.finish()?;
-        observer.finish()?;
-        Ok(time)
-    };
-    let cases = vec![
-        Case { name: "alone", run: Box::new(|| measure(&mut command())) },
-        Case { name: "pitviper attach", run: Box::new(attached) },
-    ];
+    let mut usage = Usage::default();
+    let workload = workspace::workload("bench/service.py");
+    let rounds = options.rounds;
+    let series =
+        with_and_without(rounds, &environment, &workload, seconds, |observer, subject| {
+            let (before, _) = observer.usage()?;
+            let begin = Instant::now();
+            let time = subject.measure()?;
+            let (after, resident) = observer.usage()?;
+            usage.share.push((after - before) / begin.elapsed().as_secs_f64());
+            usage.resident = usage.resident.max(resident);
+            Ok(time)
+        })?;
     let title = "FastAPI, uvicorn and SQLite under wrk, a request (iterations: seconds of load)";
     let mut report = Report::new(title, Some(&python), seconds);
-    report.series = interleave(options.rounds, cases)?;
-    let usage = usage.into_inner();
+    report.series = series;
     report.notes.push(format!(
         "The agent itself: {:.1} % of one CPU (median), {} MB resident.",
         median(&usage.share) * 100.0,
