@@ -4,6 +4,7 @@ use pitviper_probes::types;
 use pitviper_probes::types::{act as A, mapped as M};
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::decode::Plain;
 use super::entries::entries;
@@ -60,11 +61,19 @@ fn act(act: u16, call: u16) -> Option<Act> {
     })
 }
 
+/// The kernel tells of the end of a zombie a grace period of RCU later, and not always: now and then
+/// it does not run the program.
+fn is_reaped(pid: u32, child: &types::child) -> bool {
+    child.ended_ns != 0 && !Path::new(&format!("/proc/{pid}")).exists()
+}
+
 impl Ebpf {
-    /// Entries of each table, and how many fit; of the descriptors the living ones.
+    /// Entries of each table, and how many fit; of the descriptors the living ones, of the children
+    /// those that are not reaped.
     pub(super) fn fill(
         &self,
-        living: u64,
+        descriptors: u64,
+        children: u64,
     ) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
         let maps = &self.skeleton.maps;
         let tables = [
@@ -73,7 +82,6 @@ impl Ebpf {
             ("acts", &maps.acts),
             ("objects", &maps.objects),
             ("files", &maps.files),
-            ("children", &maps.children),
             ("mappings", &maps.mappings),
             ("connecting", &maps.connecting),
             ("warnings", &maps.warnings),
@@ -83,7 +91,8 @@ impl Ebpf {
             Ok((name, (map.keys().count() as u64, u64::from(map.max_entries()))))
         };
         let mut fill: BTreeMap<_, _> = tables.into_iter().map(count).collect::<Result<_, _>>()?;
-        fill.insert("descriptors", (living, u64::from(maps.descriptors.max_entries())));
+        fill.insert("descriptors", (descriptors, u64::from(maps.descriptors.max_entries())));
+        fill.insert("children", (children, u64::from(maps.children.max_entries())));
         Ok(fill)
     }
 
@@ -117,7 +126,16 @@ impl Ebpf {
     }
 
     pub(super) fn children(&self) -> Result<Vec<LiveChild>, EbpfError> {
-        let all = entries::<u32, types::child>(&self.skeleton.maps.children, "children")?;
+        let map = &self.skeleton.maps.children;
+        let mut all = entries::<u32, types::child>(map, "children")?;
+        all.retain(|(pid, child)| {
+            let reaped = is_reaped(*pid, child);
+            if reaped {
+                // A failure means that the kernel side has taken it out meanwhile.
+                let _ = map.delete(&pid.to_ne_bytes());
+            }
+            !reaped
+        });
         let children = all.into_iter().map(|(pid, child)| LiveChild {
             process: ProcessId(child.process),
             pid,

@@ -189,11 +189,12 @@ impl Ebpf {
         snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
-        if self.links.is_empty() {
-            snapshot.fill = self.fill(snapshot.descriptors.len() as u64)?;
-        }
         snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
+        if self.links.is_empty() {
+            let (descriptors, children) = (snapshot.descriptors.len(), snapshot.children.len());
+            snapshot.fill = self.fill(descriptors as u64, children as u64)?;
+        }
         snapshot.waits = self.waits()?;
         let acts: u64 = snapshot.acts.iter().map(|act| act.sums.count).sum();
         let acts = acts + self.buried.acts;
