@@ -30,9 +30,8 @@ const volatile __u32 execve_number = 0;
 const volatile __u32 sigreturn_number = ~0U, fcntl_number = ~0U, newfstatat_number = ~0U,
                      poll_number = ~0U, ppoll_number = ~0U, flock_number = ~0U, brk_number = ~0U,
                      mmap_number = ~0U, munmap_number = ~0U, mremap_number = ~0U;
-/* Descriptors of numbers below this leave their entry behind for the next one of their number: to
- * put an entry in and take it out is dearer than all else that is counted of an open and a close.
- */
+/* Descriptors of numbers below this leave their entry behind for the next one of their number,
+ * which is cheaper than to take it out and to put another in. */
 const volatile __u32 kept_below = 0;
 /* Calls whose argument 3 is the position in the file. */
 const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};

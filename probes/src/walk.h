@@ -18,9 +18,9 @@
 #define BATCHES (MAX_FRAMES / BATCH + 1)
 
 /*
- * Reads a window in which `frame` is whole: from the start of its page on, which is mapped
- * because the frame is. A read that begins further down may fault, and a fault costs more than all
- * the rest.
+ * Reads a window in which `frame` is whole: from the start of its page on, which is mapped because
+ * the frame is. A read that begins further down may fault, and a fault costs more than all the
+ * rest.
  */
 static __always_inline long refill(struct walk *w, __u64 frame) {
     __u64 size = w->layout.frame_size & (SPARE - 1);
