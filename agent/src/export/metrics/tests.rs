@@ -6,15 +6,18 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::detect::script::{FILE, Script, Story};
 use crate::detect::{Rules, Thresholds};
+use crate::event::ProcessId;
 use crate::export::sample::assert_golden;
 use crate::ledger::{Limits, ProcessInfo};
-use crate::source::{Snapshot, UnclosedCounters};
+use crate::source::{ProgramRun, Snapshot, UnclosedCounters};
 
 fn health() -> Health {
+    let run = ProgramRun { count: 1_000, seconds: 0.25 };
     Health {
         cpu_seconds: Some(1.5),
         resident_bytes: Some(12 << 20),
-        bpf_run_seconds: Some(0.25),
+        scrape_seconds: Some(0.004),
+        programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
     }
 }

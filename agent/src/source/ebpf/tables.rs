@@ -190,7 +190,7 @@ impl Ebpf {
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
         if self.links.is_empty() {
-            snapshot.fill = self.fill(snapshot.descriptors.len() as u64)?;
+            snapshot.fill = self.fill()?;
         }
         snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
