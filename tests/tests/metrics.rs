@@ -34,6 +34,11 @@ fn prometheus_scrapes_the_metrics() -> Result<()> {
     let agent = Agent::attach(&["attach", &pid, "--listen", &listen, "--json"])?;
     target.tell("go")?;
 
+    let (status, _) = http::get(port, "/-/healthy")?;
+    ensure!(status == 200, "/-/healthy answers {status}");
+    wait_for("the first scrape", LIMIT, || {
+        Ok((http::get(port, "/-/ready")?.0 == 200).then_some(()))
+    })?;
     let metrics = wait_for("a finding among the metrics", LIMIT, || {
         let (status, body) = http::get(port, "/metrics")?;
         ensure!(status == 200, "/metrics answers {status}");
@@ -43,14 +48,48 @@ fn prometheus_scrapes_the_metrics() -> Result<()> {
         Ok(found.then_some(body))
     })?;
     lint(&metrics)?;
+    tells_what_is_known(&metrics, &pid)?;
 
     let server = Prometheus::start(&listen)?;
     let up = server.wait_for_sample("up")?;
     ensure!(up == "1", "the scrape failed: up is {up}");
     let series = server.wait_for_sample("count({__name__=~\"pitviper_.+\"})")?;
     ensure!(series.parse::<u32>()? > 5, "only {series} series came back");
+    // What has to be so, as Prometheus computes it.
+    for query in [
+        "sum(pitviper_wait_seconds_bucket{le=\"+Inf\"}) - sum(pitviper_wait_seconds_count)",
+        "sum(pitviper_map_entries > bool pitviper_map_capacity)",
+    ] {
+        let difference = server.wait_for_sample(query)?;
+        ensure!(difference == "0", "{query} is {difference}");
+    }
     let ended = agent.stop()?;
     ended.report()?;
+    Ok(())
+}
+
+/// One series at least of each sort that a program which opens files has.
+fn tells_what_is_known(metrics: &str, pid: &str) -> Result<()> {
+    let process = format!("pid=\"{pid}\",service=\"leak\"");
+    for name in [
+        "pitviper_descriptors_open",
+        "pitviper_file_opens_total",
+        "pitviper_process_resident_memory_bytes",
+        "pitviper_process_cpu_seconds_total",
+        "pitviper_spawns_total",
+        "pitviper_process_info",
+    ] {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{{process}")));
+        ensure!(line.is_some(), "there is no {name} of the process:\n{metrics}");
+    }
+    for name in [
+        format!("pitviper_wait_seconds_count{{{process}"),
+        "pitviper_map_entries{map=\"codes\"}".to_owned(),
+        "pitviper_build_info{version=".to_owned(),
+        "pitviper_stack_walks_total{outcome=\"complete\"}".to_owned(),
+    ] {
+        ensure!(metrics.contains(&name), "there is no {name}:\n{metrics}");
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::setup::{self, Set};
-use crate::{cargo, process, workspace};
+use crate::{cargo, docs, process, workspace};
 
 /// The version that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -37,6 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("rustfmt", process::run(cargo::command().args(["fmt", "--all", "--check"])));
     step("clippy", clippy());
     step("documentation", documentation());
+    step("docs/metrics.md", docs::check());
     step("clang-format", clang_format());
     if !options.no_deny {
         step("cargo-deny", deny());

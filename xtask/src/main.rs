@@ -8,6 +8,7 @@ mod audit;
 mod bench;
 mod cargo;
 mod demo;
+mod docs;
 mod interpreters;
 mod interrupt;
 mod lint;
@@ -32,6 +33,8 @@ enum Task {
     Audit(audit::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
+    /// Write docs/metrics.md from what the program registers
+    Docs,
     /// Measure what being watched costs
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Audit(options) => audit::run(&options),
         Task::Lint(options) => lint::run(&options),
+        Task::Docs => docs::write(),
         Task::Bench(bench) => bench::run(&bench),
     };
     match done {

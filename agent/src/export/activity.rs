@@ -78,7 +78,8 @@ impl From<&Sums> for Figures {
     }
 }
 
-fn kind(mapped: Mapped) -> &'static str {
+/// The published name of what was mapped.
+pub(super) fn mapped_name(mapped: Mapped) -> &'static str {
     match mapped {
         Mapped::Anonymous => "anonymous",
         Mapped::File => "file",
@@ -104,8 +105,8 @@ pub fn act_name(act: Act) -> (&'static str, Option<&'static str>) {
         Act::Sync => ("sync", None),
         Act::List => ("list", None),
         Act::Stat => ("stat", None),
-        Act::Map(mapped) => ("map", Some(kind(mapped))),
-        Act::Unmap(mapped) => ("unmap", Some(kind(mapped))),
+        Act::Map(mapped) => ("map", Some(mapped_name(mapped))),
+        Act::Unmap(mapped) => ("unmap", Some(mapped_name(mapped))),
         Act::Wait(class) => ("wait", Some(class.name())),
         Act::Stall => ("stall", None),
         Act::Queue => ("queue", None),

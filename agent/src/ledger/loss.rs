@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::source::Flow;
 
 /// Kinds of events whose loss can turn a harmless line into a leak: a close that was not seen, a
-/// descriptor or a stack booked on the wrong line.
-const WEIGHTY: [&str; 5] = ["opened", "closed", "stack", "code", "act"];
+/// descriptor or a stack booked on the wrong line, memory that seems to be mapped still.
+const WEIGHTY: [&str; 6] = ["opened", "closed", "stack", "code", "act", "mapping"];
 
 /// Changes that are remembered; older ones count as lost in every window that asks for them.
 const CHANGES: usize = 512;

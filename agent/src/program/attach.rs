@@ -96,7 +96,7 @@ fn exit(report: &Report) -> Exit {
 pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     check_outputs(options)?;
     let runtime = runtime()?;
-    let metrics = metrics::listen(&runtime, options.listen.as_deref(), options.listen_public)?;
+    let mut metrics = metrics::listen(&runtime, options.listen.as_deref(), options.listen_public)?;
     let mut stop = Stop::new(&runtime)?;
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { color };

@@ -1,6 +1,7 @@
 //! `--listen`: what the watch knows, for Prometheus.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::error::ProgramError;
 use super::watch::Watch;
@@ -10,6 +11,9 @@ use crate::web::{self, Published};
 /// The server, if there is one.
 pub(super) struct Metrics {
     published: Option<Published>,
+    counted: Option<Instant>,
+    maps: BTreeMap<&'static str, (u64, u64)>,
+    scrape_seconds: Option<f64>,
 }
 
 /// Starts to listen; what is served comes with the first [`Metrics::publish`].
@@ -18,7 +22,7 @@ pub(super) fn listen(
     address: Option<&str>,
     public: bool,
 ) -> Result<Metrics, ProgramError> {
-    let Some(address) = address else { return Ok(Metrics { published: None }) };
+    let Some(address) = address else { return Ok(Metrics::new(None)) };
     let bad = |error: web::ListenError| ProgramError::BadAddress(error.to_string());
     let address = web::parse_address(address, public).map_err(bad)?;
     let listener = web::bind(address).map_err(bad)?;
@@ -31,27 +35,45 @@ pub(super) fn listen(
         }
     });
     eprintln!("pitviper: metrics at http://{local}/metrics");
-    Ok(Metrics { published: Some(published) })
+    Ok(Metrics::new(Some(published)))
 }
 
-fn health(watch: &Watch) -> Health {
-    let own = procfs::process::Process::myself().and_then(|own| own.stat()).ok();
-    let ticks = procfs::ticks_per_second() as f64;
-    Health {
-        cpu_seconds: own.as_ref().map(|stat| (stat.utime + stat.stime) as f64 / ticks),
-        resident_bytes: own.as_ref().map(|stat| stat.rss * procfs::page_size()),
-        bpf_run_seconds: None,
-        maps: BTreeMap::from(watch.fill),
-    }
-}
+/// How often the entries of the kernel side's tables are counted, which takes some milliseconds.
+const COUNT: Duration = Duration::from_secs(10);
 
 impl Metrics {
+    fn new(published: Option<Published>) -> Self {
+        Self { published, counted: None, maps: BTreeMap::new(), scrape_seconds: None }
+    }
+
+    fn health(&mut self, watch: &Watch) -> Health {
+        let own = procfs::process::Process::myself().and_then(|own| own.stat()).ok();
+        let ticks = procfs::ticks_per_second() as f64;
+        let source = &watch.session.source;
+        if self.counted.is_none_or(|then| then.elapsed() >= COUNT)
+            && let Ok(maps) = source.fill()
+        {
+            self.maps = maps;
+            self.counted = Some(Instant::now());
+        }
+        Health {
+            cpu_seconds: own.as_ref().map(|stat| (stat.utime + stat.stime) as f64 / ticks),
+            resident_bytes: own.as_ref().map(|stat| stat.rss * procfs::page_size()),
+            scrape_seconds: self.scrape_seconds,
+            programs: source.programs(),
+            maps: self.maps.clone(),
+        }
+    }
+
     /// Makes the newest state what is served.
-    pub(super) fn publish(&self, watch: &Watch) {
-        let Some(published) = &self.published else { return };
+    pub(super) fn publish(&mut self, watch: &Watch) {
+        let Some(published) = self.published.clone() else { return };
+        let began = Instant::now();
+        let health = self.health(watch);
         // The encoder writes to memory: there is nothing that could fail.
-        if let Ok(scrape) = watch.exposition(&health(watch)) {
+        if let Ok(scrape) = watch.exposition(&health) {
             published.publish(scrape);
+            self.scrape_seconds = Some(began.elapsed().as_secs_f64());
         }
     }
 }

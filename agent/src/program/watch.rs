@@ -29,8 +29,6 @@ pub(super) struct Watch {
     pub(super) clock: WallClock,
     latest_ns: u64,
     pub(super) io_uring: bool,
-    /// Entries and capacity of the kernel side's tables.
-    pub(super) fill: [(&'static str, (u64, u64)); 2],
     rules: Rules,
     board: Board,
     lives: Vec<Change>,
@@ -75,10 +73,6 @@ impl Watch {
             clock: clock::now(),
             latest_ns: 0,
             io_uring: false,
-            fill: [
-                ("descriptors", (0, options.max_descriptors.into())),
-                ("stacks", (0, options.max_stacks.into())),
-            ],
             rules,
             lives: Vec::new(),
         };
@@ -111,8 +105,6 @@ impl Watch {
         }
         let now_ns = snapshot.time_ns;
         self.latest_ns = now_ns;
-        self.fill[0].1.0 = snapshot.descriptors.len() as u64;
-        self.fill[1].1.0 = snapshot.sites.len() as u64;
         self.io_uring |= !snapshot.io_uring.is_empty();
         let verdicts = self.rules.evaluate(&self.ledger, now_ns);
         Ok(self.board.update(verdicts, now_ns))

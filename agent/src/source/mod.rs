@@ -15,8 +15,8 @@ pub use activity::{
     Act, ActCounters, BY_POSITION, LiveChild, Mapped, Sums, WAIT_BUCKETS, WaitClass, WaitHistogram,
 };
 pub use snapshot::{
-    DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, StackOutcomes, TableCheck,
-    UnclosedCounters,
+    DescriptorOrigin, Flow, LiveDescriptor, ProgramRun, SiteCounters, Snapshot, StackOutcomes,
+    TableCheck, UnclosedCounters,
 };
 
 /// A tracer: it watches processes, hands over events and tells what it has aggregated.

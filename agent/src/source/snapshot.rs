@@ -132,6 +132,15 @@ pub struct Flow {
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
+/// What one program of the kernel side has run.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ProgramRun {
+    /// How often.
+    pub count: u64,
+    /// Seconds in all.
+    pub seconds: f64,
+}
+
 /// How the walks of stacks went, one count a walk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StackOutcomes {

@@ -1,4 +1,5 @@
-//! The HTTP server: `/metrics` for Prometheus, and a page that says what this is.
+//! The HTTP server: `/metrics` for Prometheus, `/-/healthy` and `/-/ready` for what supervises it, and
+//! a page that says what this is.
 //!
 //! It runs inside a root process, so it is as small as it can be: loopback unless told otherwise, no
 //! request has a body or an effect, names other than its own are refused (a page in a browser could
@@ -7,9 +8,12 @@
 
 mod host;
 mod listen;
+mod negotiation;
 mod pages;
+mod published;
 mod server;
 
 pub use host::AllowedHosts;
 pub use listen::{ListenError, bind, check_address, parse_address};
-pub use server::{Published, serve};
+pub use published::Published;
+pub use server::serve;

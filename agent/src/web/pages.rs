@@ -2,23 +2,35 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
-use axum::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HOST, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::host::AllowedHosts;
-use super::server::Published;
+use super::negotiation::{wants_gzip, wants_openmetrics};
+use super::published::Published;
 
 const LANDING: &str = concat!(
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>pitviper</title>",
     "</head>\n<body>\n<h1>pitviper ",
     env!("CARGO_PKG_VERSION"),
-    "</h1>\n<p>Names the Python line that leaks descriptors in a running process.</p>\n",
-    "<p><a href=\"/metrics\">Metrics</a></p>\n</body>\n</html>\n"
+    "</h1>\n<p>Names the Python line behind what a running process does.</p>\n",
+    "<ul>\n<li><a href=\"/metrics\">/metrics</a>: what is known, for Prometheus</li>\n",
+    "<li><a href=\"/-/healthy\">/-/healthy</a>: 200 while this server answers</li>\n",
+    "<li><a href=\"/-/ready\">/-/ready</a>: 200 once there is something to scrape</li>\n",
+    "</ul>\n</body>\n</html>\n"
 );
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const NOT_FOUND: &str = "There is /, /metrics, /-/healthy and /-/ready.\n";
+const NOT_READY: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "Nothing has been looked at yet.\n");
 
 /// Headers of every answer: nothing here is to be kept, sniffed or run.
 const GUARDS: [(HeaderName, HeaderValue); 3] = [
@@ -32,16 +44,39 @@ pub(super) fn router(published: Published, hosts: AllowedHosts) -> Router {
     Router::new()
         .route("/", get(|| async { Html(LANDING) }))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There is / and /metrics.\n") })
+        .route("/-/healthy", get(|| async { "The server answers.\n" }))
+        .route("/-/ready", get(ready))
+        .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
         .layer(from_fn_with_state(hosts, guard))
         .with_state(published)
 }
 
+async fn ready(State(published): State<Published>) -> Response {
+    match published.current() {
+        Some(_) => "There is something to scrape.\n".into_response(),
+        None => NOT_READY.into_response(),
+    }
+}
+
 async fn metrics(State(published): State<Published>, headers: HeaderMap) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    let scrape = published.current();
-    let (media_type, text) = scrape.negotiate(accept);
-    ([(CONTENT_TYPE, media_type)], text.to_owned()).into_response()
+    let Some(scrape) = published.current() else { return NOT_READY.into_response() };
+    let (media_type, text) = if wants_openmetrics(&list(&headers, ACCEPT)) {
+        (OPENMETRICS, &scrape.openmetrics)
+    } else {
+        (CLASSIC, &scrape.classic)
+    };
+    let head = [(CONTENT_TYPE, media_type), (VARY, "Accept, Accept-Encoding")];
+    let gzipped = wants_gzip(&list(&headers, ACCEPT_ENCODING)).then(|| text.gzipped()).flatten();
+    match gzipped {
+        Some(gzipped) => (head, [(CONTENT_ENCODING, "gzip")], gzipped).into_response(),
+        None => (head, text.plain()).into_response(),
+    }
+}
+
+/// All lines of a header that is a list, as one. A line that is no text is left out.
+fn list(headers: &HeaderMap, name: HeaderName) -> String {
+    let lines: Vec<_> = headers.get_all(name).iter().filter_map(|l| l.to_str().ok()).collect();
+    lines.join(",")
 }
 
 async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {

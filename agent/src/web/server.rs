@@ -8,12 +8,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::host::AllowedHosts;
 use super::pages;
-use crate::export::metrics::Exposition;
+use super::published::Published;
 
 /// Connections at once; more wait in the kernel's queue. A scraper needs one.
 const CONNECTIONS: usize = 32;
@@ -30,30 +30,6 @@ const HEAD_BYTES: usize = 16 << 10;
 /// Pause after the system has refused a connection (no descriptors left), which does not mend at
 /// once.
 const REFUSED: Duration = Duration::from_millis(100);
-
-/// The newest scrape, which one side replaces and the server hands out.
-#[derive(Debug, Clone)]
-pub struct Published {
-    sender: Arc<watch::Sender<Arc<Exposition>>>,
-}
-
-impl Default for Published {
-    fn default() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(Arc::default())) }
-    }
-}
-
-impl Published {
-    /// Replaces what is handed out.
-    pub fn publish(&self, scrape: Exposition) {
-        self.sender.send_replace(Arc::new(scrape));
-    }
-
-    /// What is handed out.
-    pub fn current(&self) -> Arc<Exposition> {
-        Arc::clone(&self.sender.borrow())
-    }
-}
 
 /// Serves until it is dropped. The listener is one of [`super::bind`].
 ///

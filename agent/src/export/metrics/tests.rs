@@ -6,15 +6,21 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::detect::script::{FILE, Script, Story};
 use crate::detect::{Rules, Thresholds};
+use crate::event::ProcessId;
 use crate::export::sample::assert_golden;
 use crate::ledger::{Limits, ProcessInfo};
-use crate::source::{Snapshot, UnclosedCounters};
+use crate::source::{
+    Act, ActCounters, LiveChild, Mapped, ProgramRun, Snapshot, Sums, UnclosedCounters,
+    WAIT_BUCKETS, WaitClass, WaitHistogram,
+};
 
 fn health() -> Health {
+    let run = ProgramRun { count: 1_000, seconds: 0.25 };
     Health {
         cpu_seconds: Some(1.5),
         resident_bytes: Some(12 << 20),
-        bpf_run_seconds: Some(0.25),
+        scrape_seconds: Some(0.004),
+        programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
     }
 }
@@ -138,4 +144,223 @@ fn series_go_with_their_process() {
     assert!(scraped(&story).classic.contains("pid=\"4242\""));
     story.ledger.process_ended(ProcessId(1), story.ledger.time_ns());
     assert!(!scraped(&story).classic.contains("pid=\"4242\""));
+}
+
+/// The samples of a scrape, by their name with labels.
+fn samples(text: &str) -> BTreeMap<&str, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let split = lines.filter_map(|line| line.rsplit_once(' '));
+    split.map(|(name, value)| (name, value.parse().expect("a number"))).collect()
+}
+
+/// A ledger of one process of the service `shop` that has seen these acts and waits.
+fn seen(snapshots: &[Snapshot]) -> Ledger {
+    let mut ledger = Ledger::new(Limits::default());
+    let info = ProcessInfo { pid: 7, service: "shop".to_owned(), ..ProcessInfo::default() };
+    ledger.process_started(ProcessId(1), info);
+    for snapshot in snapshots {
+        ledger.observe(snapshot, &one_line());
+        ledger.observe_acts(snapshot, &one_line(), &one_line());
+    }
+    ledger
+}
+
+fn text_of(ledger: &Ledger) -> String {
+    let board = Rules::default().board();
+    let scraped = exposition(ledger, &board, &Health::default(), WallClock::default());
+    let text = scraped.expect("encoded").classic;
+    assert_eq!(complaints(&text), "");
+    text
+}
+
+fn act(stack: u64, act: Act, sums: Sums) -> ActCounters {
+    ActCounters {
+        process: ProcessId(1),
+        stack,
+        act,
+        call: 0,
+        object: 0,
+        sums,
+        first_ns: 1,
+        last_ns: 2,
+        mode: 0,
+        made_by: 0,
+        flags: 0,
+    }
+}
+
+/// Exercise acts of two stacks, one of them without a line yet: both count, in base units.
+#[test]
+fn acts_are_summed_by_process() {
+    let read = Sums { count: 3, bytes: 300, starts: 2, repeats: 1, repeat_bytes: 100, ..zero() };
+    let stall = Sums { count: 2, ns: 1_500_000_000, ..zero() };
+    let acts = vec![
+        act(1, Act::Read, read),
+        act(99, Act::Read, read),
+        act(1, Act::Stall, stall),
+        act(1, Act::Map(Mapped::Heap), Sums { count: 1, bytes: 4_096, ..zero() }),
+        act(1, Act::Child, Sums { count: 2, failed: 1, bytes: 250_000_000, ..zero() }),
+        ActCounters { process: ProcessId(2), ..act(1, Act::Read, read) },
+    ];
+    let child = |pid, ended_ns| LiveChild {
+        process: ProcessId(1),
+        pid,
+        parent: 7,
+        stack: 1,
+        command: 0,
+        born_ns: 1,
+        ended_ns,
+        cpu_ns: 0,
+        status: 0,
+        depth: 0,
+    };
+    let children = vec![child(8, 0), child(9, 0), child(10, 5)];
+    let ledger = seen(&[Snapshot { time_ns: 1_000, acts, children, ..Snapshot::default() }]);
+    let text = text_of(&ledger);
+    let samples = samples(&text);
+    for (name, value) in [
+        ("file_reads_total", 6.0),
+        ("file_read_bytes_total", 600.0),
+        ("file_rereads_total", 2.0),
+        ("file_reread_bytes_total", 200.0),
+        ("event_loop_stalls_total", 2.0),
+        ("event_loop_stall_seconds_total", 1.5),
+        ("children_ended_total", 2.0),
+        ("children_failed_total", 1.0),
+        ("children_cpu_seconds_total", 0.25),
+        // Not yet, which is known too.
+        ("spawns_total", 0.0),
+    ] {
+        let name = format!("pitviper_{name}{{pid=\"7\",service=\"shop\"}}");
+        assert_eq!(samples.get(&*name), Some(&value), "{name}\n{text}");
+    }
+    for (name, label, value) in [
+        ("mapped_bytes_total", "kind=\"heap\"", 4_096.0),
+        ("children", "state=\"alive\"", 2.0),
+        ("children", "state=\"zombie\"", 1.0),
+    ] {
+        let name = format!("pitviper_{name}{{pid=\"7\",service=\"shop\",{label}}}");
+        assert_eq!(samples.get(&*name), Some(&value), "{name}\n{text}");
+    }
+    assert!(!text.contains("off_cpu"), "nobody looked");
+}
+
+fn zero() -> Sums {
+    Sums::default()
+}
+
+/// Exercise a source that sums no acts: no zero is claimed.
+#[test]
+fn what_nobody_looks_at_has_no_series() {
+    let text = text_of(&seen(&[Snapshot { time_ns: 1_000, ..Snapshot::default() }]));
+    assert!(text.contains("pitviper_descriptors_open{"));
+    assert!(!text.contains("pitviper_spawns_total"), "{text}");
+}
+
+/// Exercise two classes: buckets that add up to the count, the sum as it is, bytes where some move.
+#[test]
+fn waits_are_histograms() {
+    let mut buckets = [0; WAIT_BUCKETS];
+    for (power, count) in [(3, 5), (15, 1), (16, 2), (20, 3), (33, 1), (34, 1), (39, 4)] {
+        buckets[power] = count;
+    }
+    let wait = |class, bytes| WaitHistogram {
+        process: ProcessId(1),
+        class,
+        count: 18,
+        ns: 12_500_000_000,
+        bytes,
+        buckets,
+    };
+    let waits = vec![wait(WaitClass::Receive, 1_000), wait(WaitClass::Epoll, 0)];
+    let text = text_of(&seen(&[Snapshot { time_ns: 1_000, waits, ..Snapshot::default() }]));
+    let samples = samples(&text);
+    let labels = "pid=\"7\",service=\"shop\",class=\"receive\"";
+    let of = |end: &str| samples[&*format!("pitviper_wait_seconds_{end}{{{labels}}}")];
+    assert_eq!(of("count"), 17.0, "what the buckets hold");
+    assert_eq!(of("sum"), 12.5);
+    let prefix = "pitviper_wait_seconds_bucket{le=\"";
+    let mut cumulative: Vec<(f64, f64)> = samples
+        .iter()
+        .filter(|(name, _)| name.ends_with(&format!("{labels}}}")))
+        .filter_map(|(name, value)| {
+            let bound = name.strip_prefix(prefix)?.split('"').next()?;
+            Some((bound.parse().expect("a bound"), *value))
+        })
+        .collect();
+    cumulative.sort_by(|one, other| one.0.total_cmp(&other.0));
+    assert_eq!(cumulative.len(), 11, "{text}");
+    let counts: Vec<f64> = cumulative.iter().map(|(_, count)| *count).collect();
+    // Under 2^16, 2^18 … 2^34 ns, and all.
+    assert_eq!(counts, [6.0, 8.0, 8.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 12.0, 17.0]);
+    let moved = "pitviper_transferred_bytes_total";
+    assert_eq!(samples[&*format!("{moved}{{{labels}}}")], 1_000.0);
+    assert!(!text.lines().any(|line| line.starts_with(moved) && line.contains("epoll")));
+}
+
+/// Exercise counters over a minute in which stacks come and get their lines: none goes back.
+#[test]
+fn counters_never_fall() {
+    let snapshots: Vec<Snapshot> = (1..60u64)
+        .map(|second| {
+            let sums = |n| Sums { count: n, bytes: n * 10, ns: n * 1_000, ..zero() };
+            let stacks = (1..=second).map(|stack| act(stack, Act::Write, sums(second)));
+            let mut buckets = [0; WAIT_BUCKETS];
+            buckets[20] = second;
+            let wait = WaitHistogram {
+                process: ProcessId(1),
+                class: WaitClass::Write,
+                count: second,
+                ns: second << 20,
+                bytes: second,
+                buckets,
+            };
+            let acts = stacks.collect();
+            let time_ns = second * 1_000_000_000;
+            Snapshot { time_ns, acts, waits: vec![wait], ..Snapshot::default() }
+        })
+        .collect();
+    let mut before = BTreeMap::new();
+    for played in (1..=snapshots.len()).step_by(7) {
+        let text = text_of(&seen(&snapshots[..played]));
+        for (name, value) in samples(&text) {
+            let end = name.split('{').next().unwrap_or_default();
+            if !["_total", "_bucket", "_sum", "_count"].iter().any(|one| end.ends_with(one)) {
+                continue;
+            }
+            let past = before.insert(name.to_owned(), value).unwrap_or(0.0);
+            assert!(value >= past, "{name} fell from {past} to {value}");
+        }
+    }
+    assert!(before.keys().any(|name| name.starts_with("pitviper_file_written_bytes_total")));
+}
+
+/// Exercise a service's name that would break a line, and one that is very long.
+#[test]
+fn hostile_services_stay_one_label() {
+    let mut ledger = Ledger::new(Limits::default());
+    for (pid, service) in [(1, "a\"b\n\u{1b}[2J} 1"), (2, &*"x".repeat(1 << 20)), (3, "")] {
+        let info = ProcessInfo { pid, service: service.to_owned(), ..ProcessInfo::default() };
+        ledger.process_started(ProcessId(pid), info);
+    }
+    let text = text_of(&ledger);
+    assert!(text.len() < 20_000, "{} bytes", text.len());
+    let open = text.lines().filter(|line| line.starts_with("pitviper_descriptors_open{"));
+    assert_eq!(open.count(), 3);
+}
+
+/// Exercise a process that fills its table steadily: the time that is left is told.
+#[test]
+fn headroom_is_told_where_it_is_known() {
+    let mut script = Script::default();
+    script.limit = Some(400);
+    let line = script.line(10);
+    script.leak(line, FILE, 0.0, 180.0, 60.0);
+    let text = scraped(&script.play(180)).classic;
+    let left = samples(&text)
+        .into_iter()
+        .find(|(name, _)| name.starts_with("pitviper_descriptors_exhaustion_seconds{"));
+    let (_, left) = left.expect("known");
+    assert!((180.0..260.0).contains(&left), "{left} s for 220 at one a second");
+    assert!(!scraped(&story()).classic.contains("descriptors_exhaustion"), "not near");
 }

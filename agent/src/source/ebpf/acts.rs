@@ -1,17 +1,16 @@
 //! Reading what the kernel side has summed of acts, children and waits.
 
+use std::path::Path;
+
+use libbpf_rs::MapCore;
 use pitviper_probes::types;
 use pitviper_probes::types::{act as A, mapped as M};
-
-use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::decode::Plain;
 use super::entries::entries;
 use super::{Ebpf, EbpfError, calls, stack_id};
 use crate::event::ProcessId;
 use crate::source::{Act, ActCounters, LiveChild, Mapped, Sums, WaitHistogram};
-use libbpf_rs::{MapCore, MapMut};
 
 impl Plain for types::act_key {}
 impl Plain for types::act_sum {}
@@ -23,6 +22,7 @@ impl Plain for types::file_key {}
 impl Plain for types::file_state {}
 impl Plain for types::mapping_key {}
 impl Plain for types::mapping {}
+impl Plain for types::connecting {}
 
 fn mapped(kind: u16) -> Mapped {
     match M(kind.into()) {
@@ -68,34 +68,6 @@ fn is_reaped(pid: u32, child: &types::child) -> bool {
 }
 
 impl Ebpf {
-    /// Entries of each table, and how many fit; of the descriptors the living ones, of the children
-    /// those that are not reaped.
-    pub(super) fn fill(
-        &self,
-        descriptors: u64,
-        children: u64,
-    ) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
-        let maps = &self.skeleton.maps;
-        let tables = [
-            ("sites", &maps.sites),
-            ("codes", &maps.codes),
-            ("acts", &maps.acts),
-            ("objects", &maps.objects),
-            ("files", &maps.files),
-            ("mappings", &maps.mappings),
-            ("connecting", &maps.connecting),
-            ("warnings", &maps.warnings),
-            ("waits", &maps.waits),
-        ];
-        let count = |(name, map): (&'static str, &MapMut<'_>)| {
-            Ok((name, (map.keys().count() as u64, u64::from(map.max_entries()))))
-        };
-        let mut fill: BTreeMap<_, _> = tables.into_iter().map(count).collect::<Result<_, _>>()?;
-        fill.insert("descriptors", (descriptors, u64::from(maps.descriptors.max_entries())));
-        fill.insert("children", (children, u64::from(maps.children.max_entries())));
-        Ok(fill)
-    }
-
     pub(super) fn acts(&self) -> Result<Vec<ActCounters>, EbpfError> {
         let all = entries::<types::act_key, types::act_sum>(&self.skeleton.maps.acts, "acts")?;
         let counters = all.into_iter().filter_map(|(key, sum)| {

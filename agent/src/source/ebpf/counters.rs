@@ -25,6 +25,12 @@ impl Counters {
         Flow { emitted: self.of(emitted), received, dropped }
     }
 
+    /// What is counted only where it is lost.
+    fn lost(&self, causes: &[(&'static str, C)]) -> Flow {
+        let lost = causes.iter().map(|(_, counter)| self.of(*counter)).sum();
+        Flow { emitted: lost, ..self.flow(C::COUNTERS, 0, causes) }
+    }
+
     pub(super) fn stacks(&self) -> StackOutcomes {
         StackOutcomes {
             complete: self.of(C::WALK_COMPLETE),
@@ -142,6 +148,18 @@ impl Ebpf {
                     &[("ring_full", C::DESCRIPTOR_RING_FULL)],
                 ),
             ),
+            ("mapping", counters.lost(&[("mappings_full", C::MAPPING_FULL)])),
+            (
+                "entry",
+                counters.lost(&[
+                    ("children_full", C::CHILD_FULL),
+                    ("connecting_full", C::CONNECTING_FULL),
+                    ("files_full", C::FILE_FULL),
+                    ("threads_full", C::THREADS_FULL),
+                    ("waits_full", C::WAIT_FULL),
+                ]),
+            ),
+            ("call", counters.lost(&[("compat", C::COMPAT_CALLS)])),
             (
                 "process",
                 counters.flow(

@@ -14,6 +14,7 @@ mod error;
 mod layout;
 mod load;
 mod reconcile;
+mod running;
 mod sampler;
 mod tables;
 mod uprobes;

@@ -192,8 +192,7 @@ impl Ebpf {
         snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
         if self.links.is_empty() {
-            let (descriptors, children) = (snapshot.descriptors.len(), snapshot.children.len());
-            snapshot.fill = self.fill(descriptors as u64, children as u64)?;
+            snapshot.fill = self.fill()?;
         }
         snapshot.waits = self.waits()?;
         let acts: u64 = snapshot.acts.iter().map(|act| act.sums.count).sum();

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::export::metrics::Exposition;
 use crate::web::bind;
 
 struct Running {
@@ -14,6 +15,16 @@ struct Running {
 }
 
 fn start() -> Running {
+    let server = start_unready();
+    server.published.publish(Exposition {
+        openmetrics: "up_om 1\n# EOF\n".to_owned(),
+        classic: "up 1\n".to_owned(),
+    });
+    server
+}
+
+/// Nothing is published.
+fn start_unready() -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -22,10 +33,6 @@ fn start() -> Running {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bound");
     let address = listener.local_addr().expect("an address");
     let published = Published::default();
-    published.publish(Exposition {
-        openmetrics: "up_om 1\n# EOF\n".to_owned(),
-        classic: "up 1\n".to_owned(),
-    });
     runtime.spawn(serve(listener, published.clone()));
     Running { runtime, address, published }
 }
@@ -39,12 +46,16 @@ impl Running {
 
     /// Sends the head as it is, and reads until the server closes.
     fn ask(&self, head: &str) -> String {
+        String::from_utf8(self.ask_bytes(head)).expect("UTF-8")
+    }
+
+    fn ask_bytes(&self, head: &str) -> Vec<u8> {
         let mut stream = self.connect();
         // The server may have answered, and closed, before it has read everything.
         _ = stream.write_all(head.as_bytes());
         let mut answer = Vec::new();
         _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).expect("UTF-8")
+        answer
     }
 
     fn get(&self, path: &str, headers: &str) -> String {
@@ -71,6 +82,42 @@ fn metrics_are_served_as_asked_for() {
     assert!(server.get("/metrics", "").ends_with("up 2\n"));
 }
 
+/// Exercise gzip: what is unpacked is the plain text, and only who asks for it gets it.
+#[test]
+fn a_scrape_is_gzipped_for_who_asks() {
+    let server = start();
+    let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n";
+    for _ in 0..2 {
+        let answer = server.ask_bytes(head);
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+        let told = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        assert!(told.contains("content-encoding: gzip"), "{told}");
+        assert!(told.contains("vary: accept, accept-encoding"), "{told}");
+        let mut text = String::new();
+        let mut unpacked = flate2::read::GzDecoder::new(&answer[end + 4..]);
+        unpacked.read_to_string(&mut text).expect("gzip");
+        assert_eq!(text, "up 1\n");
+    }
+    let plain = server.get("/metrics", "Accept-Encoding: gzip;q=0\r\n").to_lowercase();
+    assert!(plain.ends_with("up 1\n") && !plain.contains("content-encoding"), "{plain}");
+}
+
+/// Exercise a server before and after its first scrape.
+#[test]
+fn readiness_comes_with_the_first_scrape() {
+    let server = start_unready();
+    assert_eq!(status(&server.get("/-/healthy", "")), "200");
+    for path in ["/-/ready", "/metrics"] {
+        assert_eq!(status(&server.get(path, "")), "503", "{path}");
+    }
+    server.published.publish(Exposition::default());
+    for path in ["/-/healthy", "/-/ready", "/metrics"] {
+        assert_eq!(status(&server.get(path, "")), "200", "{path}");
+        let head = server.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert!(status(&head) == "200" && head.ends_with("\r\n\r\n"), "{path}: {head}");
+    }
+}
+
 /// Exercise the other answers: the page, what is not there, what is not allowed.
 #[test]
 fn other_requests_are_answered() {
@@ -78,6 +125,7 @@ fn other_requests_are_answered() {
     let landing = server.get("/", "");
     assert_eq!(status(&landing), "200");
     assert!(landing.contains(env!("CARGO_PKG_VERSION")) && landing.contains("href=\"/metrics\""));
+    assert!(landing.contains("href=\"/-/healthy\"") && landing.contains("href=\"/-/ready\""));
     let guarded = landing.to_lowercase();
     assert!(guarded.contains("content-security-policy: default-src 'none'"), "{guarded}");
     for path in ["/x", "/metrics/", "//metrics", "/../etc/passwd", "/metrics%00"] {
