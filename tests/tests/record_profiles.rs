@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -73,6 +74,9 @@ fn reader() -> Result<Option<Interpreter>> {
     if !met("record_profiles")? {
         return Ok(None);
     }
+    // Tests run at the same time, and one makes it for all.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = cache("profile_readers");
     let python = venv::kept("3.12", &folder, &PACKAGES)?;
     if python.is_none() {
@@ -88,7 +92,7 @@ fn cache(name: &str) -> PathBuf {
 /// The schema that speedscope's own package has; kept.
 fn schema() -> Result<Option<PathBuf>> {
     let folder = cache("speedscope");
-    let schema = folder.join("package/file-format-schema.json");
+    let schema = folder.join("package/dist/release/file-format-schema.json");
     if !schema.exists() {
         let npm = Command::new("npm").arg("--version").stdout(Stdio::null()).status();
         if npm.is_err() {
@@ -102,7 +106,7 @@ fn schema() -> Result<Option<PathBuf>> {
         let archive = archive.lines().last().context("npm named no archive")?;
         let mut unpack = Command::new("tar");
         unpack.arg("-xzf").arg(folder.join(archive)).arg("-C").arg(&folder);
-        output(unpack.arg("package/file-format-schema.json"))?;
+        output(unpack.arg("package/dist/release/file-format-schema.json"))?;
     }
     Ok(Some(schema))
 }
