@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::python::{Frame, Stack};
 
+use super::steps::{Step, root_first};
 use super::visible;
 
 /// Characters of a function's and of a file's name that are shown.
 const NAME: usize = 120;
-
-/// The frame of what has no stack.
-const NO_STACK: &str = "(no Python stack)";
 
 /// One line a stack, sorted, without line feeds. Stacks that look the same are added up; those
 /// without weight are left out. `None` is what has no stack.
@@ -37,11 +35,11 @@ pub fn text_of(lines: &[String]) -> String {
 }
 
 fn fold(stack: Option<&Stack>) -> String {
-    let Some(stack) = stack.filter(|stack| !stack.frames.is_empty()) else {
-        return NO_STACK.to_owned();
+    let shown = |step: Step<'_>| match step.stand_in() {
+        Some(words) => words.to_owned(),
+        None => step.frame().map(label).unwrap_or_default(),
     };
-    let cut = stack.truncated.then(|| "(deeper frames left out)".to_owned());
-    let labels: Vec<String> = cut.into_iter().chain(stack.frames.iter().rev().map(label)).collect();
+    let labels: Vec<String> = root_first(stack).into_iter().map(shown).collect();
     labels.join(";")
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::event::ProcessId;
 use crate::ledger::Ledger;
 use crate::python::Stack;
 use crate::source::{Act, ActCounters, Mapped, WaitClass};
@@ -39,8 +40,16 @@ pub enum Graph {
     Written,
 }
 
-/// A stack, `None` where there are no frames, and its weight.
-pub type Weighed = (Option<Arc<Stack>>, u64);
+/// A stack of a process and what it weighs: what every format of a graph is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// The process.
+    pub process: ProcessId,
+    /// The stack; `None` where there are no frames.
+    pub stack: Option<Arc<Stack>>,
+    /// In the graph's unit.
+    pub weight: u64,
+}
 
 impl Graph {
     /// The headline.
@@ -139,16 +148,23 @@ impl Graph {
             Self::MappedAlive => still_mapped(ledger),
             _ => {
                 let acts = ledger.acts().iter();
-                acts.map(|act| (named(ledger, act), self.weight(act))).collect()
+                acts.map(|act| weighed(ledger, act, self.weight(act))).collect()
             }
         };
-        weights.retain(|(_, weight)| *weight > 0);
+        weights.retain(|weighed| weighed.weight > 0);
         weights
     }
 
     fn of_descriptors(self, ledger: &Ledger) -> Vec<Weighed> {
-        let stacks = ledger.processes().flat_map(|(process, _)| ledger.stacks(process));
-        stacks.map(|s| (s.stack, if self == Self::Alive { s.alive } else { s.opened })).collect()
+        let stacks = ledger
+            .processes()
+            .flat_map(|(process, _)| ledger.stacks(process).map(move |totals| (process, totals)));
+        let weighed = stacks.map(|(process, totals)| Weighed {
+            process,
+            stack: totals.stack,
+            weight: if self == Self::Alive { totals.alive } else { totals.opened },
+        });
+        weighed.collect()
     }
 
     fn weight(self, counters: &ActCounters) -> u64 {
@@ -167,8 +183,9 @@ impl Graph {
     }
 }
 
-fn named(ledger: &Ledger, counters: &ActCounters) -> Option<Arc<Stack>> {
-    ledger.stack(counters.process, counters.stack).cloned()
+fn weighed(ledger: &Ledger, counters: &ActCounters, weight: u64) -> Weighed {
+    let stack = ledger.stack(counters.process, counters.stack).cloned();
+    Weighed { process: counters.process, stack, weight }
 }
 
 /// What was mapped less what was unmapped of it. The heap shrinks at its end, whoever made it grow:
@@ -207,7 +224,7 @@ fn still_mapped(ledger: &Ledger) -> Vec<Weighed> {
     };
     let lines = lines.into_values().map(|(act, mapped, unmapped, heap)| {
         let heap = (heap as f64 * left(act.process)) as u64;
-        (named(ledger, act), mapped.saturating_sub(unmapped) + heap)
+        weighed(ledger, act, mapped.saturating_sub(unmapped) + heap)
     });
     lines.collect()
 }
@@ -215,7 +232,7 @@ fn still_mapped(ledger: &Ledger) -> Vec<Weighed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Object, ObjectId, ProcessId, StackId};
+    use crate::event::{Object, ObjectId, StackId};
     use crate::export::folded;
     use crate::ledger::{Limits, ObjectNames, StackNames};
     use crate::python::Frame;
@@ -264,7 +281,7 @@ mod tests {
         ledger.observe(&snapshot, &Names);
         ledger.observe_acts(&snapshot, &Names, &Names);
         let weights = graph.weights(&ledger);
-        folded::lines(weights.iter().map(|(stack, weight)| (stack.as_deref(), *weight)))
+        folded::lines(weights.iter().map(|w| (w.stack.as_deref(), w.weight)))
     }
 
     /// Exercise each sort over acts of every sort: it takes its own and nothing else.
@@ -336,7 +353,7 @@ mod tests {
             ledger.observe_acts(&snapshot, &Names, &Names);
         }
         let mut weights: Vec<u64> =
-            Graph::Spawns.weights(&ledger).into_iter().map(|(_, weight)| weight).collect();
+            Graph::Spawns.weights(&ledger).into_iter().map(|w| w.weight).collect();
         weights.sort_unstable();
         assert_eq!(weights, [1, 3]);
     }

@@ -9,10 +9,13 @@ pub mod graph;
 pub mod json;
 pub mod metrics;
 pub mod output;
+pub mod pprof;
 mod report;
 #[cfg(test)]
 pub(crate) mod sample;
 mod slow_lines;
+pub mod speedscope;
+mod steps;
 pub mod terminal;
 
 pub use escape::visible;

@@ -19,9 +19,16 @@ pub struct WallClock {
 impl WallClock {
     /// Unix time in seconds, to the millisecond, of a monotonic time.
     pub fn unix_seconds(&self, monotonic_ns: u64) -> f64 {
-        let ns =
-            i128::from(self.unix_ns) + i128::from(monotonic_ns) - i128::from(self.monotonic_ns);
-        (ns / 1_000_000) as f64 / 1e3
+        (self.exact(monotonic_ns) / 1_000_000) as f64 / 1e3
+    }
+
+    /// Unix time in nanoseconds of a monotonic time.
+    pub fn unix_ns(&self, monotonic_ns: u64) -> i64 {
+        i64::try_from(self.exact(monotonic_ns)).unwrap_or(0)
+    }
+
+    fn exact(&self, monotonic_ns: u64) -> i128 {
+        i128::from(self.unix_ns) + i128::from(monotonic_ns) - i128::from(self.monotonic_ns)
     }
 }
 
@@ -34,6 +41,8 @@ pub struct Report {
     pub process: ProcessInfo,
     /// The pid of each process that findings may be about.
     pub pids: BTreeMap<ProcessId, u32>,
+    /// What each is called among others: the module or script that it runs.
+    pub services: BTreeMap<ProcessId, String>,
     /// Monotonic nanoseconds of the first and of the last look.
     pub window_ns: (u64, u64),
     /// Turns those into Unix time.
@@ -61,6 +70,10 @@ impl Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: known.map(|known| known.info.clone()).unwrap_or_default(),
             pids: ledger.processes().map(|(id, known)| (id, known.info.pid)).collect(),
+            services: ledger
+                .processes()
+                .map(|(id, known)| (id, known.info.service.clone()))
+                .collect(),
             window_ns: (ledger.first_ns().unwrap_or(ledger.time_ns()), ledger.time_ns()),
             clock,
             findings: board.findings(),

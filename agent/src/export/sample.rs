@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::detect::{Confidence, Evidence, Finding, Kind, Severity};
 use crate::event::ProcessId;
 use crate::ledger::{DescriptorTotals, Overflow, ProcessInfo, Totals};
-use crate::python::Frame;
+use crate::python::{Frame, Stack};
 use crate::source::{Flow, StackOutcomes};
 
+use super::graph::Weighed;
 use super::{Report, WallClock};
 
 /// Holds `text` against `agent/tests/golden/NAME`; `PITVIPER_BLESS=1` writes it there instead.
@@ -42,6 +44,10 @@ pub(crate) fn report() -> Report {
             descriptors_open: 9,
         },
         pids: BTreeMap::from([(ProcessId(1), 4242), (ProcessId(2), 4250)]),
+        services: BTreeMap::from([
+            (ProcessId(1), "main".to_owned()),
+            (ProcessId(2), "worker".to_owned()),
+        ]),
         window_ns: (1_000_000_000, 241_500_000_000),
         clock: WallClock { monotonic_ns: 1_000_000_000, unix_ns: 1_700_000_000_000_000_000 },
         findings: vec![leak(), unclosed(), headroom()],
@@ -135,4 +141,41 @@ fn totals() -> Totals {
         stacks: StackOutcomes { complete: 500, truncated: 1, unreadable: 0, no_thread_state: 1 },
         descriptors: DescriptorTotals { tracked: 421, actual: Some(422), before_attach: 9 },
     }
+}
+
+/// Stacks of two processes: a shared one, one that is cut, none; 12 in all.
+pub(crate) fn stacks() -> Vec<Weighed> {
+    let mut method = frame("/srv/app.py", 42, "load");
+    method.qualname = Some("Store.load".into());
+    let mut module = frame("/srv/main.py", 7, "<module>");
+    module.qualname = Some("<module>".into());
+    let other_line = Frame { line: 44, ..method.clone() };
+    let whole = Stack { frames: vec![method, module.clone()], ..Stack::default() };
+    let beside = Stack { frames: vec![other_line, module], ..Stack::default() };
+    let cut = Stack { truncated: true, ..whole.clone() };
+    let of = |process, stack: Option<&Stack>, weight| Weighed {
+        process: ProcessId(process),
+        stack: stack.cloned().map(Arc::new),
+        weight,
+    };
+    vec![
+        of(1, Some(&whole), 3),
+        of(1, Some(&whole), 2),
+        of(1, Some(&cut), 1),
+        of(1, Some(&beside), 2),
+        of(1, None, 1),
+        of(2, Some(&whole), 3),
+    ]
+}
+
+/// Names that would break a format, one a stack.
+pub(crate) fn hostile_stacks() -> Vec<Weighed> {
+    let long = "x".repeat(3_000_000);
+    let names = ["\0", "\x1b[2J", "\\udc80", "\u{202e}", "\"}],", "a\nb;c 12", "\u{9b}31m", &long];
+    let stacks = names.iter().map(|name| Weighed {
+        process: ProcessId(1),
+        stack: Some(Arc::new(Stack { frames: vec![frame(name, 1, name)], ..Stack::default() })),
+        weight: 1,
+    });
+    stacks.collect()
 }

@@ -37,7 +37,7 @@ pub(super) enum Command {
     Attach(AttachOptions),
     /// Print each call with its Python line: those that make and end descriptors, and others.
     Trace(TraceOptions),
-    /// Record a flame graph.
+    /// Record a flame graph, or a profile for speedscope or pprof.
     Record(RecordOptions),
     /// Say what this kernel, this user and this process allow.
     Doctor(DoctorOptions),
@@ -214,7 +214,10 @@ pub(super) enum Weight {
     pitviper record 4711 -o opened.svg --duration 30s\n  \
     pitviper record 4711 -o leaked.svg --weight alive\n  \
     pitviper record 4711 --what off-cpu -o waits.svg --duration 30s\n  \
-    pitviper record 4711 -o stacks.folded           for other flame graph tools")]
+    pitviper record 4711 -o stacks.folded           for other flame graph tools; .txt too\n  \
+    pitviper record 4711 -o leak.speedscope.json    for speedscope\n  \
+    pitviper record 4711 -o leak.pb.gz              for `go tool pprof` and stores of profiles; \
+    .pprof too")]
 pub(super) struct RecordOptions {
     /// The process to record
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
@@ -228,7 +231,8 @@ pub(super) struct RecordOptions {
     /// Of blocking: count event loops that wait for events too
     #[arg(long)]
     pub(super) idle_loops: bool,
-    /// The file: .svg, or .folded / .txt for folded stacks
+    /// The file; its ending says what is written: .svg a flame graph, .folded or .txt folded
+    /// stacks, .speedscope.json for speedscope, .pb.gz or .pprof for pprof
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     /// Stop after this long: 90, 90s, 5m, 1h [default: until Ctrl-C or the process ends]

@@ -5,13 +5,12 @@ use std::path::Path;
 use super::error::ProgramError;
 use super::watch::Watch;
 use crate::export::flamegraph::{self, FlameGraphError, Titles};
-use crate::export::graph::Graph;
+use crate::export::graph::{Graph, Weighed};
 use crate::export::{folded, output};
 
 /// The stacks of a graph, folded: a line each, none where there is nothing to show.
-pub(super) fn lines(watch: &Watch, graph: Graph) -> Vec<String> {
-    let weights = graph.weights(&watch.ledger);
-    folded::lines(weights.iter().map(|(stack, weight)| (stack.as_deref(), *weight)))
+pub(super) fn lines(stacks: &[Weighed]) -> Vec<String> {
+    folded::lines(stacks.iter().map(|weighed| (weighed.stack.as_deref(), weighed.weight)))
 }
 
 /// The stacks, drawn; a picture that says so where there are none.
