@@ -49,7 +49,7 @@ impl Member {
     }
 
     /// Whether it has become a program without an interpreter.
-    pub(super) fn is_lost(&self) -> bool {
+    fn is_lost(&self) -> bool {
         self.alive && self.interpreter.is_none() && self.search.is_none()
     }
 }
@@ -179,11 +179,20 @@ impl Session {
     }
 
     /// Lets go of a process that goes on, or whose end nobody told.
-    pub(super) fn remove(&mut self, process: ProcessId) {
+    /// `false`: it was not watched any more.
+    pub(super) fn remove(&mut self, process: ProcessId) -> bool {
+        let Some(member) = self.members.get_mut(&process).filter(|member| member.alive) else {
+            return false;
+        };
+        member.alive = false;
         self.source.unwatch(process);
-        if let Some(member) = self.members.get_mut(&process) {
-            member.alive = false;
-        }
+        true
+    }
+
+    /// Processes that have become programs without an interpreter, with their pids.
+    pub(super) fn lost(&self) -> Vec<(ProcessId, u32)> {
+        let lost = self.members.iter().filter(|(_, member)| member.is_lost());
+        lost.map(|(process, member)| (*process, member.facts.pid)).collect()
     }
 
     /// The process that was asked for.

@@ -132,8 +132,9 @@ impl Watch {
 
     /// Lets go of a process; what it held is no longer counted.
     pub(super) fn remove(&mut self, process: ProcessId) {
-        self.session.remove(process);
-        self.lives.push(Change::Ended(process));
+        if self.session.remove(process) {
+            self.lives.push(Change::Ended(process));
+        }
     }
 
     /// Judges by other numbers and names processes that come otherwise from now on; what is known

@@ -134,6 +134,31 @@ impl Ebpf {
             .map_err(|cause| EbpfError::Map { action: "write", map: "targets", cause })
     }
 
+    fn enter(
+        &mut self,
+        process: ProcessId,
+        pid: u32,
+        interpreter: &Interpreter,
+    ) -> Result<(), EbpfError> {
+        let owner = (!self.follow).then_some(pid);
+        self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
+        tables::enter_process(&self.skeleton, process)?;
+        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
+        let checks = reconcile::Checks::default();
+        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
+        let target = types::target {
+            process: process.0,
+            space: process.0,
+            follow: self.follow.into(),
+            seed: self.pass + 1,
+            layout: layout::of(interpreter),
+            brk: tables::heap_end(pid),
+            ..Default::default()
+        };
+        self.arm(pid, &target)?;
+        self.reconcile(false)
+    }
+
     /// Takes in what the ring buffer holds.
     fn drain(&mut self, sink: &mut dyn FnMut(Event)) {
         for event in self.inbox.borrow_mut().drain(..) {
@@ -169,23 +194,11 @@ impl Source for Ebpf {
 
     fn watch(&mut self, pid: u32, interpreter: &Interpreter) -> Result<ProcessId, EbpfError> {
         let process = ProcessId(self.number());
-        let owner = (!self.follow).then_some(pid);
-        self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
-        tables::enter_process(&self.skeleton, process)?;
-        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
-        let checks = reconcile::Checks::default();
-        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
-        let target = types::target {
-            process: process.0,
-            space: process.0,
-            follow: self.follow.into(),
-            seed: self.pass + 1,
-            layout: layout::of(interpreter),
-            brk: tables::heap_end(pid),
-            ..Default::default()
-        };
-        self.arm(pid, &target)?;
-        self.reconcile(false)?;
+        if let Err(error) = self.enter(process, pid, interpreter) {
+            self.unwatch(process);
+            self.forget(&BTreeSet::from([process]))?;
+            return Err(error);
+        }
         Ok(process)
     }
 
