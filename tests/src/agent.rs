@@ -129,6 +129,19 @@ impl Agent {
         result.map_err(|error| error.context(self.stderr.tail()))
     }
 
+    /// The next line of standard error that `wanted` accepts.
+    ///
+    /// # Errors
+    /// When it does not come within `limit`.
+    pub fn told_where(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
+        self.stderr.next_where(what, limit, wanted)
+    }
+
     /// The next line of standard output; `None` at its end.
     ///
     /// # Errors

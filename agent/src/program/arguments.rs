@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::agent::AgentOptions;
 use super::family::Family;
 use crate::detect::Place;
 use crate::source::ebpf;
@@ -21,6 +22,7 @@ use crate::source::ebpf;
         pitviper attach 4711 --duration 1m --json one JSON document after a minute\n  \
         pitviper trace 4711                       each descriptor call with its line\n  \
         pitviper record 4711 -o leak.svg          a flame graph of descriptors\n  \
+        pitviper agent                            every Python process of this host\n  \
         pitviper doctor 4711                      what works here, what does not, what to do\n\n\
         Exit codes: 0 clean, 1 confirmed findings, 2 usage, 3 no permission or unsupported, \
         4 target gone"
@@ -37,6 +39,8 @@ pub(super) enum Command {
     Attach(AttachOptions),
     /// Print each call with its Python line: those that make and end descriptors, and others.
     Trace(TraceOptions),
+    /// Follow every Python process of this host.
+    Agent(Box<AgentOptions>),
     /// Record a flame graph, or a profile for speedscope or pprof.
     Record(RecordOptions),
     /// Say what this kernel, this user and this process allow.

@@ -105,7 +105,7 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     let mut thresholds = Thresholds::default();
     thresholds.misplaced_file.places.clone_from(&options.place);
     let rules = Rules::new(thresholds);
-    let mut watch = Watch::start(options.pid, &sizes, &options.app_root, rules)?;
+    let mut watch = Watch::attach(options.pid, &sizes, &options.app_root, rules)?;
     metrics.publish(&watch);
     super::greet(&watch.session);
     stop.after(options.duration);

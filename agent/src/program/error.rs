@@ -43,6 +43,12 @@ pub enum ProgramError {
         /// The process.
         pid: u32,
     },
+    /// Another agent follows the host's processes.
+    #[error("another `pitviper agent` already runs on this host; end that one first")]
+    AgentRuns,
+    /// The configuration is no good; a line each.
+    #[error("{0}")]
+    BadConfig(String),
     /// The lock file cannot be used.
     #[error("failed to lock {path}: {cause}")]
     Lock {
@@ -92,6 +98,8 @@ impl ProgramError {
             ) => Exit::Gone,
             Self::Analyse(AnalyseError::Thread { .. })
             | Self::AlreadyWatched { .. }
+            | Self::AgentRuns
+            | Self::BadConfig(_)
             | Self::Output { .. }
             | Self::BadOutput(_)
             | Self::BadAddress(_) => Exit::Usage,

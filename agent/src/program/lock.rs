@@ -1,4 +1,4 @@
-//! One pitviper a process: two would count each other's costs and confuse the person.
+//! One pitviper a process, one agent a host: two would count each other's costs and confuse the person.
 //!
 //! An advisory lock on a file in a directory that only this user can write; the system releases it
 //! however the program ends.
@@ -38,8 +38,18 @@ fn directory() -> PathBuf {
 
 /// Locks a process, or says that another pitviper has.
 pub(super) fn lock(pid: u32) -> Result<Lock, ProgramError> {
+    take(&format!("{pid}.lock"))?.ok_or(ProgramError::AlreadyWatched { pid })
+}
+
+/// Locks the host for the one agent that follows all its processes.
+pub(super) fn lock_host() -> Result<Lock, ProgramError> {
+    take("agent.lock")?.ok_or(ProgramError::AgentRuns)
+}
+
+/// `None` when somebody else has it.
+fn take(name: &str) -> Result<Option<Lock>, ProgramError> {
     let directory = directory();
-    let path = directory.join(format!("{pid}.lock"));
+    let path = directory.join(name);
     let wrong = |cause| ProgramError::Lock { path: path.display().to_string(), cause };
     match DirBuilder::new().mode(0o700).create(&directory) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -66,14 +76,14 @@ pub(super) fn lock(pid: u32) -> Result<Lock, ProgramError> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(ProgramError::AlreadyWatched { pid });
+                return Ok(None);
             }
             Err(error) => return Err(wrong(error.into())),
         }
         // The one before may have removed the file between the open and the lock.
         let locked = file.metadata().map_err(wrong)?;
         if std::fs::metadata(&path).is_ok_and(|now| now.ino() == locked.ino()) {
-            return Ok(Lock { _file: file, path });
+            return Ok(Some(Lock { _file: file, path }));
         }
     }
 }

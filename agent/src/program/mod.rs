@@ -1,5 +1,6 @@
 //! The commands: they tie the stations together and talk to the person.
 
+mod agent;
 mod arguments;
 mod attach;
 mod clock;
@@ -46,6 +47,7 @@ pub fn run() -> ExitCode {
     let done = match &arguments.command {
         Command::Trace(options) => trace::run(options),
         Command::Attach(options) => attach::run(options),
+        Command::Agent(options) => agent::run(options),
         Command::Record(options) => record::run(options),
         Command::Doctor(options) => doctor::run(options),
         Command::BenchEmptyPair => bench_empty_pair(),

@@ -76,7 +76,7 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     let mut stop = Stop::new(&runtime)?;
     let mut sizes = options.sizes.options(false, options.follow_children);
     sizes.off_cpu = graph == Graph::OffCpu;
-    let mut watch = Watch::start(options.pid, &sizes, &[], Rules::default())?;
+    let mut watch = Watch::attach(options.pid, &sizes, &[], Rules::default())?;
     super::greet(&watch.session);
     stop.after(options.duration);
     let mut progress = progress::Progress::new("recording");

@@ -1,4 +1,4 @@
-//! One run over one process and its children: events in, names resolved, lives followed.
+//! One run over processes: events in, names resolved, lives followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -31,6 +31,27 @@ pub(super) struct Member {
     search: Option<Search>,
     /// Its asyncio is still to be found.
     asyncio: Option<tasks::Search>,
+    /// Keeps other pitvipers away; children that are followed have none.
+    _lock: Option<Lock>,
+}
+
+impl Member {
+    fn new(facts: Facts, interpreter: Option<Interpreter>) -> Self {
+        Self {
+            facts,
+            interpreter,
+            parent: None,
+            alive: true,
+            search: None,
+            asyncio: Some(tasks::Search::default()),
+            _lock: None,
+        }
+    }
+
+    /// Whether it has become a program without an interpreter.
+    fn is_lost(&self) -> bool {
+        self.alive && self.interpreter.is_none() && self.search.is_none()
+    }
 }
 
 /// The search for the interpreter of a process that executed another program: the loader has to
@@ -63,12 +84,12 @@ impl Search {
 /// A run.
 pub(super) struct Session {
     pub(super) source: Ebpf,
-    pub(super) root: ProcessId,
+    /// The process that was asked for; none where all are alike.
+    pub(super) root: Option<ProcessId>,
     pub(super) members: BTreeMap<ProcessId, Member>,
     pub(super) names: Names,
     pub(super) objects: Objects,
     codes: CodeTable,
-    _lock: Lock,
 }
 
 /// What a caller wants to hear of while events are taken in.
@@ -100,56 +121,96 @@ fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
 }
 
 impl Session {
-    /// Analyses the process first and arms the probes then: its next event has its stack.
+    /// Loads the probes; no process is watched yet.
+    pub(super) fn start(options: &ebpf::Options) -> Result<Self, ProgramError> {
+        if !target::in_first_pid_namespace() {
+            return Err(ProgramError::PidNamespace);
+        }
+        Ok(Self {
+            source: Ebpf::load(options)?,
+            root: None,
+            members: BTreeMap::new(),
+            names: Names::new(options.max_stacks as usize * 2),
+            objects: Objects::default(),
+            codes: CodeTable::default(),
+        })
+    }
+
+    /// A run about one process: it ends with it.
     pub(super) fn attach(pid: u32, options: &ebpf::Options) -> Result<Self, ProgramError> {
         if !target::in_first_pid_namespace() {
             return Err(ProgramError::PidNamespace);
         }
         let interpreter = analyse(pid)?;
+        // Before the probes are loaded, which takes longer than all else.
         let lock = lock::lock(pid)?;
+        let mut session = Self::start(options)?;
+        session.root = Some(session.enter(pid, interpreter, lock)?);
+        Ok(session)
+    }
+
+    /// Watches one more process, whose interpreter is known. The lock on it goes with its membership.
+    pub(super) fn add(
+        &mut self,
+        pid: u32,
+        interpreter: Interpreter,
+    ) -> Result<ProcessId, ProgramError> {
+        let lock = lock::lock(pid)?;
+        self.enter(pid, interpreter, lock)
+    }
+
+    fn enter(
+        &mut self,
+        pid: u32,
+        interpreter: Interpreter,
+        lock: Lock,
+    ) -> Result<ProcessId, ProgramError> {
         let facts = target::facts(pid);
-        let mut source = Ebpf::load(options)?;
-        let root = source.watch(pid, &interpreter)?;
+        let process = self.source.watch(pid, &interpreter)?;
         // The process may have ended, and its pid may be another's by now.
-        if target::facts(pid).start_time != facts.start_time {
+        if !target::lives(pid, facts.start_time) {
+            self.source.unwatch(process);
+            self.source.forget(&BTreeSet::from([process]))?;
             return Err(AnalyseError::Gone { pid: pid as i32 }.into());
         }
-        let member = Member {
-            facts,
-            interpreter: Some(interpreter),
-            parent: None,
-            alive: true,
-            search: None,
-            asyncio: Some(tasks::Search::default()),
+        let member = Member { _lock: Some(lock), ..Member::new(facts, Some(interpreter)) };
+        self.members.insert(process, member);
+        Ok(process)
+    }
+
+    /// Lets go of a process that goes on, or whose end nobody told.
+    /// `false`: it was not watched any more.
+    pub(super) fn remove(&mut self, process: ProcessId) -> bool {
+        let Some(member) = self.members.get_mut(&process).filter(|member| member.alive) else {
+            return false;
         };
-        Ok(Self {
-            source,
-            root,
-            members: BTreeMap::from([(root, member)]),
-            names: Names::new(options.max_stacks as usize * 2),
-            objects: Objects::default(),
-            codes: CodeTable::default(),
-            _lock: lock,
-        })
+        member.alive = false;
+        self.source.unwatch(process);
+        true
+    }
+
+    /// Processes that have become programs without an interpreter, with their pids.
+    pub(super) fn lost(&self) -> Vec<(ProcessId, u32)> {
+        let lost = self.members.iter().filter(|(_, member)| member.is_lost());
+        lost.map(|(process, member)| (*process, member.facts.pid)).collect()
     }
 
     /// The process that was asked for.
     pub(super) fn root(&self) -> Option<&Member> {
-        self.members.get(&self.root)
+        self.members.get(&self.root?)
     }
 
-    /// Whether any process of the run still lives.
+    /// Whether there is still something to come: without a root, new processes.
     pub(super) fn is_alive(&self) -> bool {
-        self.members.values().any(|member| member.alive)
+        self.root.is_none() || self.members.values().any(|member| member.alive)
     }
 
-    /// Drops what is kept of children that ended; the process that was asked for stays for the
-    /// report.
+    /// Drops what is kept of processes that ended; the one that was asked for stays for the report.
     pub(super) fn bury(&mut self) -> Result<BTreeSet<ProcessId>, ProgramError> {
         let dead: BTreeSet<ProcessId> = self
             .members
             .iter()
-            .filter(|(process, member)| !member.alive && **process != self.root)
+            .filter(|(process, member)| !member.alive && Some(**process) != self.root)
             .map(|(process, _)| *process)
             .collect();
         self.source.forget(&dead)?;
@@ -235,12 +296,8 @@ impl Session {
             ProcessEventKind::Forked { parent } => {
                 let Some(from) = self.members.get(&parent) else { return Ok(()) };
                 let member = Member {
-                    facts: target::facts(event.pid),
-                    interpreter: from.interpreter.clone(),
                     parent: Some(parent),
-                    alive: true,
-                    search: None,
-                    asyncio: Some(tasks::Search::default()),
+                    ..Member::new(target::facts(event.pid), from.interpreter.clone())
                 };
                 self.members.insert(process, member);
                 // It may have ended already.

@@ -1,6 +1,7 @@
 //! Facts about a process from /proc, for reports and limits.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 
 use crate::ledger::MemorySample;
@@ -18,6 +19,8 @@ pub(super) struct Facts {
     pub(super) cmdline: Vec<String>,
     /// Its working directory.
     pub(super) directory: Option<PathBuf>,
+    /// Its control group: the path in the hierarchy that systemd keeps.
+    pub(super) cgroup: String,
 }
 
 /// Reads what is there; what cannot be read stays empty.
@@ -32,6 +35,7 @@ pub(super) fn facts(pid: u32) -> Facts {
         executable,
         cmdline: process.as_ref().and_then(|p| p.cmdline().ok()).unwrap_or_default(),
         directory: fs::read_link(format!("/proc/{pid}/cwd")).ok(),
+        cgroup: cgroup(pid),
     }
 }
 
@@ -39,6 +43,36 @@ fn start_time(process: &procfs::process::Process) -> Option<f64> {
     let ticks = process.stat().ok()?.starttime;
     let boot = procfs::boot_time_secs().ok()?;
     Some(boot as f64 + ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// Whether the process that started then still runs.
+pub(super) fn lives(pid: u32, start: f64) -> bool {
+    let process = i32::try_from(pid).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
+    process.is_some_and(|process| {
+        start_time(&process) == Some(start)
+            && process.stat().is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X' | 'x'))
+    })
+}
+
+/// Most bytes that are read of a process's control groups: a dozen lines of a path each.
+const MAX_CGROUPS: u64 = 64 << 10;
+
+fn cgroup(pid: u32) -> String {
+    let mut text = Vec::new();
+    if let Ok(file) = fs::File::open(format!("/proc/{pid}/cgroup")) {
+        // What was read until an error is whole lines or nothing.
+        let _ = file.take(MAX_CGROUPS).read_to_end(&mut text);
+    }
+    systemd_path(&String::from_utf8_lossy(&text)).unwrap_or_default().to_owned()
+}
+
+/// The path in the hierarchy of version 2, or where that is empty, in systemd's own of version 1.
+fn systemd_path(cgroups: &str) -> Option<&str> {
+    let path_of = |prefix: &str| {
+        let mut lines = cgroups.lines().filter_map(|line| line.split_once(':'));
+        lines.find_map(|(_, line)| line.strip_prefix(prefix)).filter(|path| *path != "/")
+    };
+    path_of(":").or_else(|| path_of("name=systemd:"))
 }
 
 /// The soft limit of open descriptors; `None` when unlimited or unknown.
@@ -69,4 +103,21 @@ pub(super) fn in_first_pid_namespace() -> bool {
     // The kernel gives the first pid namespace this fixed number (include/linux/proc_ns.h).
     const FIRST: &str = "pid:[4026531836]";
     fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == FIRST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_group_is_systemds() {
+        for (text, path) in [
+            ("0::/system.slice/shop.service\n", Some("/system.slice/shop.service")),
+            ("5:cpu:/x\n1:name=systemd:/a.service\n0::/\n", Some("/a.service")),
+            ("0::/\n", None),
+            ("", None),
+        ] {
+            assert_eq!(systemd_path(text), path, "{text}");
+        }
+    }
 }

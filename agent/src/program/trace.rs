@@ -290,7 +290,7 @@ impl Printer<'_> {
 
     /// The process that was asked for; what it makes tells of itself.
     fn print_own(&mut self, session: &Session, process: ProcessId, event: &str) {
-        let Some(member) = session.root().filter(|_| process == session.root) else { return };
+        let Some(member) = session.root().filter(|_| Some(process) == session.root) else { return };
         if self.options.slow.is_some() {
             return;
         }
@@ -359,7 +359,7 @@ pub(super) fn run(options: &TraceOptions) -> Result<Exit, ProgramError> {
     session.take_in(Duration::ZERO, &mut |session, news| printer.print(session, &news))?;
     let snapshot = session.source.snapshot()?;
     if options.json {
-        let ledger = export::json::ledger(&totals(&snapshot, session.root));
+        let ledger = export::json::ledger(&totals(&snapshot, session.root.unwrap_or(ProcessId(0))));
         printer.write(&json!({"event": "summary", "ledger": ledger}).to_string());
     }
     let _ = printer.out.flush();

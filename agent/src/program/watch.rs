@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::clock;
 use super::error::ProgramError;
-use super::service;
+use super::service::ServiceNames;
 use super::session::{Member, News as Life, Session};
 use super::stop::Stop;
 use super::target;
@@ -14,6 +14,7 @@ use crate::event::ProcessId;
 use crate::export::metrics::{Exposition, Health, exposition};
 use crate::export::{Report, WallClock};
 use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo};
+use crate::python::Interpreter;
 use crate::source::{Source, ebpf};
 
 /// How often the ledger is brought up to date.
@@ -31,6 +32,7 @@ pub(super) struct Watch {
     pub(super) io_uring: bool,
     rules: Rules,
     board: Board,
+    services: ServiceNames,
     lives: Vec<Change>,
 }
 
@@ -40,13 +42,23 @@ enum Change {
     Ended(ProcessId),
 }
 
-fn info(member: &Member, parent: Option<u32>) -> ProcessInfo {
+impl Change {
+    fn of(life: &Life<'_>) -> Option<Self> {
+        match *life {
+            Life::Started(process) | Life::Executed(process) => Some(Self::Started(process)),
+            Life::Ended(process) => Some(Self::Ended(process)),
+            Life::Call(_) | Life::Child(_) => None,
+        }
+    }
+}
+
+fn info(member: &Member, parent: Option<u32>, services: &ServiceNames) -> ProcessInfo {
     ProcessInfo {
         pid: member.facts.pid,
         parent,
         start_time: member.facts.start_time,
         python: member.interpreter.as_ref().map_or_else(String::new, |i| i.version.to_string()),
-        service: service::of(&member.facts.cmdline, &member.facts.executable),
+        service: services.of(&member.facts),
         executable: member.facts.executable.clone(),
         cmdline: member.facts.cmdline.clone(),
         working_directory: member.facts.directory.clone(),
@@ -56,17 +68,34 @@ fn info(member: &Member, parent: Option<u32>) -> ProcessInfo {
 }
 
 impl Watch {
-    /// Attaches and takes the first look.
-    pub(super) fn start(
+    /// Attaches to one process and takes the first look.
+    pub(super) fn attach(
         pid: u32,
         options: &ebpf::Options,
         app_roots: &[PathBuf],
         rules: Rules,
     ) -> Result<Self, ProgramError> {
-        let session = Session::attach(pid, options)?;
+        let mut watch = Self::over(Session::attach(pid, options)?, app_roots, rules);
+        if let Some(root) = watch.session.root {
+            watch.enter(root);
+        }
+        watch.look()?;
+        Ok(watch)
+    }
+
+    /// Loads the probes; processes come with [`Watch::add`].
+    pub(super) fn start(
+        options: &ebpf::Options,
+        app_roots: &[PathBuf],
+        rules: Rules,
+    ) -> Result<Self, ProgramError> {
+        Ok(Self::over(Session::start(options)?, app_roots, rules))
+    }
+
+    fn over(session: Session, app_roots: &[PathBuf], rules: Rules) -> Self {
         let mut ledger = Ledger::new(Limits::default());
         ledger.set_ownership(Ownership::new(app_roots.iter().cloned()));
-        let mut watch = Self {
+        Self {
             board: rules.board(),
             session,
             ledger,
@@ -74,17 +103,45 @@ impl Watch {
             latest_ns: 0,
             io_uring: false,
             rules,
+            services: ServiceNames::default(),
             lives: Vec::new(),
-        };
-        watch.enter(watch.session.root);
-        watch.look()?;
-        Ok(watch)
+        }
+    }
+
+    /// Watches one more process.
+    pub(super) fn add(
+        &mut self,
+        pid: u32,
+        interpreter: Interpreter,
+    ) -> Result<ProcessId, ProgramError> {
+        let process = self.session.add(pid, interpreter)?;
+        self.enter(process);
+        Ok(process)
+    }
+
+    /// Lets go of a process; what it held is no longer counted.
+    pub(super) fn remove(&mut self, process: ProcessId) {
+        if self.session.remove(process) {
+            self.lives.push(Change::Ended(process));
+        }
+    }
+
+    /// Judges by other numbers and names processes that come otherwise from now on; what is known
+    /// stays.
+    pub(super) fn judge_by(&mut self, rules: Rules, services: ServiceNames) {
+        self.rules = rules;
+        self.services = services;
+    }
+
+    /// The pid of a process; 0 when it is not known.
+    pub(super) fn pid(&self, process: ProcessId) -> u32 {
+        self.ledger.process(process).map_or(0, |known| known.info.pid)
     }
 
     fn enter(&mut self, process: ProcessId) {
         let Some(member) = self.session.members.get(&process) else { return };
-        let parent = member.parent.and_then(|p| self.session.members.get(&p));
-        self.ledger.process_started(process, info(member, parent.map(|p| p.facts.pid)));
+        let parent = member.parent.and_then(|p| self.session.members.get(&p)).map(|p| p.facts.pid);
+        self.ledger.process_started(process, info(member, parent, &self.services));
     }
 
     /// Brings the ledger up to date and judges.
@@ -114,13 +171,7 @@ impl Watch {
     pub(super) fn tick(&mut self, stop: &Stop) -> Result<Vec<News>, ProgramError> {
         let until = Instant::now() + TICK;
         let lives = &mut self.lives;
-        self.session.run(stop, until, WAIT, &mut |_, life| match life {
-            Life::Started(process) | Life::Executed(process) => {
-                lives.push(Change::Started(process));
-            }
-            Life::Ended(process) => lives.push(Change::Ended(process)),
-            Life::Call(_) | Life::Child(_) => {}
-        })?;
+        self.session.run(stop, until, WAIT, &mut |_, life| lives.extend(Change::of(&life)))?;
         let mut ended = Vec::new();
         for life in std::mem::take(&mut self.lives) {
             match life {
@@ -134,6 +185,12 @@ impl Watch {
         }
         self.session.bury()?;
         Ok(news)
+    }
+
+    /// Takes in what has come already, so that a long search leaves room for more.
+    pub(super) fn take_in(&mut self) -> Result<(), ProgramError> {
+        let lives = &mut self.lives;
+        self.session.take_in(Duration::ZERO, &mut |_, life| lives.extend(Change::of(&life)))
     }
 
     /// Stops the probes and takes the last look.
@@ -155,6 +212,8 @@ impl Watch {
 
     /// The run so far.
     pub(super) fn report(&self) -> Report {
-        Report::new(&self.ledger, &self.board, self.session.root, self.clock)
+        // A process of no number is unknown to the ledger: the report is about all alike.
+        let root = self.session.root.unwrap_or(ProcessId(0));
+        Report::new(&self.ledger, &self.board, root, self.clock)
     }
 }

@@ -37,6 +37,10 @@ pub trait Source {
         interpreter: Option<&Interpreter>,
     ) -> Result<(), Self::Error>;
 
+    /// Lets go of a process that goes on: nothing more is seen of it. What is kept stays until it is
+    /// forgotten.
+    fn unwatch(&mut self, process: ProcessId);
+
     /// Drops what is kept of processes that ended: their descriptors, stacks and code objects. The
     /// totals keep what they did.
     fn forget(&mut self, processes: &BTreeSet<ProcessId>) -> Result<(), Self::Error>;

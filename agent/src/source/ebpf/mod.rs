@@ -135,6 +135,31 @@ impl Ebpf {
             .map_err(|cause| EbpfError::Map { action: "write", map: "targets", cause })
     }
 
+    fn enter(
+        &mut self,
+        process: ProcessId,
+        pid: u32,
+        interpreter: &Interpreter,
+    ) -> Result<(), EbpfError> {
+        let owner = (!self.follow).then_some(pid);
+        self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
+        tables::enter_process(&self.skeleton, process)?;
+        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
+        let checks = reconcile::Checks::default();
+        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
+        let target = types::target {
+            process: process.0,
+            space: process.0,
+            follow: self.follow.into(),
+            seed: self.pass + 1,
+            layout: layout::of(interpreter),
+            brk: tables::heap_end(pid),
+            ..Default::default()
+        };
+        self.arm(pid, &target)?;
+        self.reconcile(false)
+    }
+
     /// Takes in what the ring buffer holds.
     fn drain(&mut self, sink: &mut dyn FnMut(Event)) {
         for event in self.inbox.borrow_mut().drain(..) {
@@ -170,22 +195,11 @@ impl Source for Ebpf {
 
     fn watch(&mut self, pid: u32, interpreter: &Interpreter) -> Result<ProcessId, EbpfError> {
         let process = ProcessId(self.number());
-        self.uprobes.attach(&self.skeleton, pid, interpreter, self.follow)?;
-        tables::enter_process(&self.skeleton, process)?;
-        let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
-        let checks = reconcile::Checks::default();
-        self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
-        let target = types::target {
-            process: process.0,
-            space: process.0,
-            follow: self.follow.into(),
-            seed: self.pass + 1,
-            layout: layout::of(interpreter),
-            brk: tables::heap_end(pid),
-            ..Default::default()
-        };
-        self.arm(pid, &target)?;
-        self.reconcile(false)?;
+        if let Err(error) = self.enter(process, pid, interpreter) {
+            self.unwatch(process);
+            self.forget(&BTreeSet::from([process]))?;
+            return Err(error);
+        }
         Ok(process)
     }
 
@@ -205,16 +219,31 @@ impl Source for Ebpf {
             watched.spaces.push(target.space);
         }
         if let Some(interpreter) = interpreter {
-            self.uprobes.attach(&self.skeleton, pid, interpreter, self.follow)?;
+            let owner = (!self.follow).then_some(pid);
+            self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
             target.layout = layout::of(interpreter);
             self.arm(pid, &target)?;
         }
         self.reconcile(true)
     }
 
+    fn unwatch(&mut self, process: ProcessId) {
+        let Some(watched) = self.watched.get_mut(&process) else { return };
+        watched.table = None;
+        let pid = watched.pid;
+        // The pid may be another process's by now, which may be watched too.
+        if target(&self.skeleton, pid).is_some_and(|known| known.process == process.0) {
+            // A failure means that the process has just ended.
+            let _ = self.skeleton.maps.targets.delete(&pid.to_ne_bytes());
+        }
+    }
+
     fn forget(&mut self, processes: &BTreeSet<ProcessId>) -> Result<(), EbpfError> {
         if processes.is_empty() {
             return Ok(());
+        }
+        for process in processes {
+            self.uprobes.release(*process);
         }
         self.bury(processes)
     }

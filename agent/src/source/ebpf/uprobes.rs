@@ -6,37 +6,40 @@ use libbpf_rs::{Link, ProgramMut, UprobeOpts};
 use pitviper_probes::PitviperSkel;
 
 use super::EbpfError;
+use crate::event::ProcessId;
 use crate::python::{Interpreter, ProbePoint};
 
 /// Uprobes that are attached, and what could not be.
 #[derive(Default)]
 pub(super) struct Uprobes {
-    links: Vec<Link>,
+    /// With the process that one serves; `None`: it serves all.
+    links: Vec<(Option<ProcessId>, Link)>,
     attached: BTreeSet<(std::path::PathBuf, u64)>,
     missing: Vec<String>,
 }
 
 impl Uprobes {
-    /// Attaches to the interpreter of one process; with `follow` to every process that runs the
-    /// same one, because a child must not run for a moment without them.
+    /// Attaches to the interpreter of one process, `pid`; without a pid to every process that runs
+    /// the same one, because a child must not run for a moment without them.
     pub(super) fn attach(
         &mut self,
         skeleton: &PitviperSkel<'static>,
-        pid: u32,
+        process: ProcessId,
+        pid: Option<u32>,
         interpreter: &Interpreter,
-        follow: bool,
     ) -> Result<(), EbpfError> {
-        let pid = if follow { -1 } else { i32::try_from(pid).unwrap_or(-1) };
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        let owner = pid.map(|pid| (process, pid));
         let progs = &skeleton.progs;
         self.attach_one(
             &progs.code_dealloc,
-            pid,
+            owner,
             interpreter.code_dealloc.as_ref(),
             "code objects that are freed go unseen: the name of a reused one can be stale",
         );
         self.attach_one(
             &progs.resource_warning,
-            pid,
+            owner,
             interpreter.resource_warning.as_ref(),
             "unclosed-resource findings are off",
         );
@@ -46,24 +49,39 @@ impl Uprobes {
     fn attach_one(
         &mut self,
         program: &ProgramMut<'static>,
-        pid: i32,
+        owner: Option<(ProcessId, i32)>,
         point: Option<&ProbePoint>,
         without: &str,
     ) {
         let Some(point) = point else {
-            self.missing.push(format!("{without} (the interpreter does not export the symbol)"));
+            self.miss(format!("{without} (the interpreter does not export the symbol)"));
             return;
         };
-        if pid == -1 && !self.attached.insert((point.path.clone(), point.file_offset)) {
+        if owner.is_none() && !self.attached.insert((point.path.clone(), point.file_offset)) {
             return;
         }
         let offset = usize::try_from(point.file_offset).unwrap_or(usize::MAX);
+        let pid = owner.map_or(-1, |(_, pid)| pid);
         match program.attach_uprobe_with_opts(pid, &point.path, offset, UprobeOpts::default()) {
-            Ok(link) => self.links.push(link),
-            Err(cause) => self
-                .missing
-                .push(format!("{without} (no uprobe: {cause}; it takes root or CAP_SYS_ADMIN)")),
+            Ok(link) => self.links.push((owner.map(|(process, _)| process), link)),
+            Err(cause) => {
+                self.miss(format!(
+                    "{without} (no uprobe: {cause}; it takes root or CAP_SYS_ADMIN)"
+                ));
+            }
         }
+    }
+
+    /// Says it once, however many processes it is so for.
+    fn miss(&mut self, what: String) {
+        if !self.missing.contains(&what) {
+            self.missing.push(what);
+        }
+    }
+
+    /// Detaches what served one process.
+    pub(super) fn release(&mut self, process: ProcessId) {
+        self.links.retain(|(owner, _)| *owner != Some(process));
     }
 
     pub(super) fn missing(&self) -> &[String] {

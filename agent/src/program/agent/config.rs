@@ -1,0 +1,208 @@
+//! The configuration: flags and environment over the file over the defaults.
+
+use std::path::{Path, PathBuf};
+
+use super::keys;
+use super::options::{AgentOptions, Json, Keys};
+use super::selection::Selection;
+use crate::detect::{Place, Rules, Thresholds};
+use crate::program::ProgramError;
+use crate::program::service::{ServiceNames, ServiceRule};
+use crate::source::ebpf;
+
+/// Every key with its value.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) selection: Selection,
+    pub(super) max_processes: u32,
+    pub(super) json: Json,
+    pub(super) service: Vec<ServiceRule>,
+    pub(super) place: Vec<Place>,
+    /// What cannot change while the agent runs.
+    pub(super) fixed: Fixed,
+}
+
+/// Keys that take effect when the agent starts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fixed {
+    pub(super) listen_address: String,
+    pub(super) listen_public: bool,
+    pub(super) app_root: Vec<PathBuf>,
+    descriptors_only: bool,
+    max_descriptors: u32,
+    max_stacks: u32,
+    samples: u32,
+    ring_bytes: u32,
+}
+
+impl Config {
+    /// Reads the file, if there is one.
+    pub(super) fn read(options: &AgentOptions) -> Result<Self, ProgramError> {
+        let file = match &options.config {
+            None => Keys::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|cause| {
+                    ProgramError::BadConfig(format!("failed to read {}: {cause}", path.display()))
+                })?;
+                parse(path, &text)?
+            }
+        };
+        Ok(Self::over(options.keys.clone(), file))
+    }
+
+    /// `first` where it says something, else `second`, else the default.
+    fn over(first: Keys, second: Keys) -> Self {
+        macro_rules! key {
+            ($($name:ident).+) => { first.$($name).+.or(second.$($name).+).unwrap_or_default() };
+            ($($name:ident).+, $default:expr) => {
+                first.$($name).+.or(second.$($name).+).unwrap_or($default)
+            };
+        }
+        Self {
+            selection: Selection { include: key!(include), exclude: key!(exclude) },
+            max_processes: key!(max_processes, keys::MAX_PROCESSES),
+            json: key!(json),
+            service: key!(service),
+            place: key!(place),
+            fixed: Fixed {
+                listen_address: key!(web.listen_address, keys::LISTEN_ADDRESS.into()),
+                listen_public: key!(listen_public),
+                app_root: key!(app_root),
+                descriptors_only: key!(descriptors_only),
+                max_descriptors: key!(max_descriptors, keys::MAX_DESCRIPTORS),
+                max_stacks: key!(max_stacks, keys::MAX_STACKS),
+                samples: key!(samples, keys::SAMPLES),
+                ring_bytes: key!(ring_bytes, keys::RING_BYTES),
+            },
+        }
+    }
+
+    pub(super) fn probes(&self) -> ebpf::Options {
+        ebpf::Options {
+            descriptors_only: self.fixed.descriptors_only,
+            max_descriptors: self.fixed.max_descriptors,
+            max_stacks: self.fixed.max_stacks,
+            samples: self.fixed.samples.into(),
+            ring_bytes: self.fixed.ring_bytes,
+            ..ebpf::Options::default()
+        }
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        let mut thresholds = Thresholds::default();
+        thresholds.misplaced_file.places.clone_from(&self.place);
+        Rules::new(thresholds)
+    }
+
+    pub(super) fn services(&self) -> ServiceNames {
+        ServiceNames::new(self.service.clone())
+    }
+}
+
+/// Parses a file; an error names the file, the line, the key, and what would be right.
+fn parse(path: &Path, text: &str) -> Result<Keys, ProgramError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        let before = text.get(..at).unwrap_or(text);
+        let number = before.matches('\n').count() + 1;
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        let key = line.split_once('=').map(|(key, _)| key.trim());
+        let message = error.message();
+        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+        let what = match (unknown, key) {
+            (Some((key, _)), _) => format!("there is no key `{key}`; {}", keys::nearest(key)),
+            (None, Some(key)) => format!("{key}: {message}{}", keys::right(key)),
+            (None, None) => message.to_owned(),
+        };
+        ProgramError::BadConfig(format!("{}:{number}: {}", path.display(), what.replace('\n', " ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: AgentOptions,
+    }
+
+    fn parsed(text: &str) -> Keys {
+        parse(Path::new("p.toml"), text).unwrap()
+    }
+
+    fn flags(words: &[&str]) -> Keys {
+        Line::try_parse_from([&["pitviper"], words].concat()).unwrap().options.keys
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_file_and_the_file_before_the_default() {
+        let file = || parsed("max-processes = 5\nsamples = 7\nweb.listen-address = '9000'");
+        let config = Config::over(flags(&["--samples", "9", "--json"]), file());
+        assert_eq!((config.max_processes, config.fixed.samples), (5, 9));
+        assert_eq!(config.fixed.listen_address, "9000");
+        assert_eq!(config.fixed.max_stacks, keys::MAX_STACKS);
+        assert_eq!(config.json, Json::Lines);
+    }
+
+    #[test]
+    fn lists_and_tables_are_read() {
+        let keys = parsed(
+            "include = ['user=^www$']\nplace = ['*.db=/data/**']\n\
+             [[service]]\nmatch = 'shop'\nname = 'Shop'\n",
+        );
+        assert_eq!(keys.include.unwrap(), ["user=^www$".parse().unwrap()]);
+        assert_eq!(keys.place.unwrap().len(), 1);
+        assert_eq!(keys.service.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn errors_name_the_line_the_key_and_what_would_be_right() {
+        for (text, told) in [
+            (
+                "samples = 99\nmax-proceses = 3\n",
+                &["p.toml:2: ", "`max-proceses`", "`max-processes`"][..],
+            ),
+            ("\n\nmax-processes = 0\n", &["p.toml:3: ", "max-processes: ", "1 to 1024"]),
+            ("samples = 'many'\n", &["p.toml:1: ", "samples: ", "99"]),
+            ("include = ['shop']\n", &["p.toml:1: ", "include: ", "service=^shop$"]),
+            ("exclude = ['user=(']\n", &["p.toml:1: ", "exclude: "]),
+            ("json = 'document'\n", &["p.toml:1: ", "json: ", "lines"]),
+            ("[[service]]\nmatch = 'x'\nnam = 'y'\n", &["p.toml:3: ", "`nam`", "`name`"]),
+            ("web.listen-adress = '1'\n", &["p.toml:1: ", "`web.listen-address`"]),
+            ("samples = \n", &["p.toml:1: "]),
+        ] {
+            let error = parse(Path::new("p.toml"), text).unwrap_err().to_string();
+            for part in told {
+                assert!(error.contains(part), "{text:?}: {error}");
+            }
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_the_defaults() {
+        let printed = Config::over(Keys::default(), parsed(&keys::print()));
+        let default = Config::over(Keys::default(), Keys::default());
+        assert_eq!(format!("{printed:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn every_key_is_a_flag_and_a_variable_and_is_printed() {
+        use clap::CommandFactory;
+        let command = Line::command();
+        let known: Vec<_> = keys::names().collect();
+        for key in &known {
+            let flag = command.get_arguments().find(|arg| arg.get_long() == Some(key));
+            let variable = format!("PITVIPER_{}", key.to_uppercase().replace(['-', '.'], "_"));
+            let env = flag.and_then(|flag| flag.get_env()).map(|env| env.to_string_lossy());
+            assert_eq!(env.as_deref(), Some(&*variable), "{key}");
+        }
+        let about_the_run = ["config", "print-config", "check-config"];
+        for flag in command.get_arguments().filter_map(|arg| arg.get_long()) {
+            assert!(known.contains(&flag) || about_the_run.contains(&flag), "{flag}");
+        }
+    }
+}

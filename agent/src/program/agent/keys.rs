@@ -1,0 +1,146 @@
+//! What the documentation of the configuration says: each key with its default and the reason.
+
+use std::fmt::Write;
+
+/// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
+/// at its descriptors.
+pub(super) const MAX_PROCESSES: u32 = 256;
+pub(super) const LISTEN_ADDRESS: &str = "127.0.0.1:9470";
+pub(super) const MAX_DESCRIPTORS: u32 = 262_144;
+pub(super) const MAX_STACKS: u32 = 65_536;
+pub(super) const SAMPLES: u32 = 99;
+pub(super) const RING_BYTES: u32 = 8 << 20;
+
+struct Key {
+    name: &'static str,
+    /// As it is written in the file.
+    default: String,
+    reason: &'static str,
+}
+
+fn every() -> [Key; 14] {
+    let key = |name, default: &dyn std::fmt::Display, reason| Key {
+        name,
+        default: default.to_string(),
+        reason,
+    };
+    [
+        key(
+            "include",
+            &"[]",
+            "Every Python process: an agent that has to be told which ones to \
+            follow misses the one that nobody thought of. Like ['user=^www$', 'service=^shop$']; \
+            the fields are cmdline, user, service and cgroup.",
+        ),
+        key(
+            "exclude",
+            &"[]",
+            "None: what is not to be followed, only the host's owner knows. It \
+            comes before include.",
+        ),
+        key(
+            "service",
+            &"[]",
+            "A process is called after its systemd unit, else after the module \
+            or script that it runs. A table each, [[service]] with match = a regular expression on \
+            the command line and name = what to call it; the first match wins.",
+        ),
+        key(
+            "max-processes",
+            &MAX_PROCESSES,
+            "As many as have series of their own among the \
+            metrics. More are counted, and followed when others end.",
+        ),
+        key("json", &"'off'", "Text, which people and the journal read; 'lines' for programs."),
+        key(
+            "web.listen-address",
+            &format!("'{LISTEN_ADDRESS}'"),
+            "Loopback: the metrics name \
+            files and lines of code.",
+        ),
+        key("listen-public", &false, "An address that other hosts can reach has to be meant."),
+        key(
+            "app-root",
+            &"[]",
+            "All that is not the standard library or in site-packages is your \
+            own code.",
+        ),
+        key("place", &"[]", "Where files belong, only their owner knows. Like ['*.db=/data/**']."),
+        key(
+            "descriptors-only",
+            &false,
+            "The other findings cost a tenth more on a descriptor \
+            call.",
+        ),
+        key(
+            "max-descriptors",
+            &MAX_DESCRIPTORS,
+            "The usual soft limit of 1,024 descriptors of \
+            each of 256 processes.",
+        ),
+        key(
+            "max-stacks",
+            &MAX_STACKS,
+            "256 distinct stacks of each of 256 processes; a service \
+            makes descriptors from some dozens.",
+        ),
+        key(
+            "samples",
+            &SAMPLES,
+            "Often enough to see what holds a CPU for 100 ms, and not in \
+            step with timers of 10 ms.",
+        ),
+        key(
+            "ring-bytes",
+            &RING_BYTES,
+            "Stacks and code objects travel once each: room for those \
+            of dozens of processes that start at once.",
+        ),
+    ]
+}
+
+/// Names of all keys.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    every().into_iter().map(|key| key.name)
+}
+
+/// A file that says what is so without one.
+pub(super) fn print() -> String {
+    let mut text = String::from(
+        "# Every key of `pitviper agent` with its default. Each is a flag too (--max-processes) and\n\
+         # an environment variable (PITVIPER_MAX_PROCESSES); those come before this file.\n",
+    );
+    for key in every() {
+        text.push('\n');
+        let mut line = String::from("#");
+        for word in key.reason.split(' ') {
+            if line.len() + word.len() >= 99 {
+                let _ = writeln!(text, "{line}");
+                line.truncate(1);
+            }
+            line = line + " " + word;
+        }
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{line}\n{} = {}", key.name, key.default);
+    }
+    text
+}
+
+/// The known key that is most like an unknown one.
+pub(super) fn nearest(unknown: &str) -> String {
+    // The part after a dot, too: the parser tells it alone. Those of a service's table are its own.
+    let known = every().into_iter().map(|key| key.name).chain(["match", "name"]);
+    let likeness = |name: &str| {
+        let part = name.rsplit('.').next().unwrap_or(name);
+        strsim::jaro_winkler(unknown, name).max(strsim::jaro_winkler(unknown, part))
+    };
+    let near = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+    format!("the nearest one is `{near}`, and `--print-config` prints all")
+}
+
+/// What a key looks like when it is right.
+pub(super) fn right(key: &str) -> String {
+    let known = every().into_iter().find(|known| known.name == key);
+    known.map_or_else(String::new, |known| format!("; the default is {} = {}", key, known.default))
+}

@@ -1,0 +1,144 @@
+//! `pitviper agent`: one process a host, which follows every CPython process.
+
+mod config;
+mod discovery;
+mod host;
+mod keys;
+mod notify;
+mod options;
+mod reload;
+mod roster;
+mod selection;
+
+use std::io::{IsTerminal, Write};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::error::{Exit, ProgramError};
+use super::stop::Stop;
+use super::watch::Watch;
+use super::{lock, metrics, runtime};
+use crate::detect::{Change, Confidence, News};
+use crate::export::terminal::Style;
+use crate::export::{json, terminal};
+use config::Config;
+use discovery::Discovery;
+pub(super) use options::AgentOptions;
+use options::Json;
+use reload::Reload;
+use roster::Counts;
+
+/// Runs the command.
+pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
+    if options.print_config {
+        print(&keys::print());
+        return Ok(Exit::Clean);
+    }
+    let mut config = Config::read(options)?;
+    if options.check_config {
+        print("ok\n");
+        return Ok(Exit::Clean);
+    }
+    let _lock = lock::lock_host()?;
+    allow_descriptors();
+    let runtime = runtime()?;
+    let fixed = &config.fixed;
+    let mut metrics = metrics::listen(&runtime, Some(&fixed.listen_address), fixed.listen_public)?;
+    let stop = Stop::new(&runtime)?;
+    let reload = Reload::new(&runtime)?;
+    let mut watch = Watch::start(&config.probes(), &fixed.app_root, config.rules())?;
+    watch.judge_by(config.rules(), config.services());
+    let mut discovery = Discovery::new(&config);
+    discovery.pass(&mut watch, &config)?;
+    metrics.publish(&watch);
+    let mut told = discovery.counts();
+    eprintln!("pitviper: agent is ready, {}", sentence(told));
+    notify::tell("READY=1");
+    let mut findings = 0;
+    while watch.goes_on(&stop) {
+        if reload.is_asked() {
+            reread(options, &mut config, &mut watch, &mut discovery);
+        }
+        discovery.pass(&mut watch, &config)?;
+        let news = watch.tick(&stop)?;
+        metrics.publish(&watch);
+        findings += tell(&news, &watch, config.json);
+        let counts = discovery.counts();
+        if (counts.left_out, counts.unsupported) != (told.left_out, told.unsupported) {
+            eprintln!("pitviper: {}", sentence(counts));
+        }
+        told = counts;
+    }
+    notify::tell("STOPPING=1");
+    findings += tell(&watch.finish()?, &watch, config.json);
+    super::tell_losses(watch.ledger.flows());
+    eprintln!("pitviper: agent ended, {}; confirmed findings: {findings}", sentence(told));
+    Ok(Exit::Clean)
+}
+
+/// A reader that went away is no reason to end: the metrics go on.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Each process takes four descriptors, and the soft limit is often 1,024.
+fn allow_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With less, fewer processes are followed, which is told then.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn sentence(counts: Counts) -> String {
+    format!(
+        "following {} processes; left out: {} by the rules, {} for max-processes, {} watched by \
+         another pitviper, {} of no supported interpreter",
+        counts.followed, counts.deselected, counts.left_out, counts.locked, counts.unsupported
+    )
+}
+
+/// Prints what is new, and counts what was confirmed.
+fn tell(news: &[News], watch: &Watch, mode: Json) -> usize {
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for change in news {
+        match mode {
+            Json::Off => {
+                let pid = watch.pid(change.finding.process);
+                print(&format!("[{pid}] {}\n", terminal::news(change, Style { color })));
+            }
+            Json::Lines if change.change == Change::Withdrawn => {}
+            Json::Lines => {
+                let pid = watch.pid(change.finding.process);
+                print(&json::line(&change.finding, pid, &watch.clock));
+            }
+        }
+    }
+    let confirmed = |news: &&News| {
+        news.change != Change::Withdrawn && news.finding.confidence == Confidence::Confirmed
+    };
+    news.iter().filter(confirmed).count()
+}
+
+/// A bad file keeps what was.
+fn reread(
+    options: &AgentOptions,
+    config: &mut Config,
+    watch: &mut Watch,
+    discovery: &mut Discovery,
+) {
+    let new = match Config::read(options) {
+        Ok(new) => new,
+        Err(error) => {
+            eprintln!("pitviper: kept the configuration as it was: {error}");
+            return;
+        }
+    };
+    if new.fixed != config.fixed {
+        eprintln!("pitviper: note: addresses, sizes and app roots take effect at the next start");
+    }
+    *config = Config { fixed: config.fixed.clone(), ..new };
+    watch.judge_by(config.rules(), config.services());
+    discovery.reconsider(config);
+    eprintln!("pitviper: read the configuration again");
+}

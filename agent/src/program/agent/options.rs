@@ -1,0 +1,135 @@
+//! What can be set: each key is one of the file, a flag and an environment variable, and this is the
+//! one list of them.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer};
+
+use super::selection::Rule;
+use crate::detect::Place;
+use crate::program::service::ServiceRule;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    pitviper agent                                     every Python process of this host\n  \
+    pitviper agent --include 'user=^www$' --exclude 'service=^backup$'\n  \
+    pitviper agent --config /etc/pitviper.toml         SIGHUP reads it again\n  \
+    pitviper agent --print-config > pitviper.toml      every key, its default and why\n  \
+    pitviper agent --config pitviper.toml --check-config\n\n\
+    A flag comes before its environment variable, that before the file, that before the default.\n\
+    In the environment, several values of a key stand on a line each.")]
+pub(in crate::program) struct AgentOptions {
+    /// Read keys from this file (TOML); SIGHUP reads it again
+    #[arg(long, value_name = "FILE", env = "PITVIPER_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Print every key with its default and the reason for it
+    #[arg(long)]
+    pub(super) print_config: bool,
+    /// Say `ok`, or what is wrong with the configuration, and end
+    #[arg(long, conflicts_with = "print_config")]
+    pub(super) check_config: bool,
+    #[command(flatten)]
+    pub(super) keys: Keys,
+}
+
+/// How findings go to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Json {
+    /// As text.
+    #[default]
+    Off,
+    /// A JSON object a line.
+    Lines,
+}
+
+/// Keys that are set in one place; where one is missing, the next place has its say.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Keys {
+    /// Follow only processes that match: FIELD=REGEX, where FIELD is cmdline, user, service or
+    /// cgroup. Can be given several times; one match is enough
+    #[arg(long, value_name = "RULE", env = "PITVIPER_INCLUDE", value_delimiter = '\n')]
+    pub(super) include: Option<Vec<Rule>>,
+    /// Leave out processes that match, whatever --include says
+    #[arg(long, value_name = "RULE", env = "PITVIPER_EXCLUDE", value_delimiter = '\n')]
+    pub(super) exclude: Option<Vec<Rule>>,
+    /// Name processes whose command line matches. Can be given several times; the first match wins
+    #[arg(long, value_name = "NAME=REGEX", env = "PITVIPER_SERVICE", value_delimiter = '\n')]
+    pub(super) service: Option<Vec<ServiceRule>>,
+    /// Follow at most so many processes; more are counted
+    #[arg(long, value_name = "N", env = "PITVIPER_MAX_PROCESSES",
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[serde(default, deserialize_with = "between::<1, 1024, _, _>")]
+    pub(super) max_processes: Option<u32>,
+    /// Findings on standard output as JSON, one a line
+    #[arg(long, value_name = "MODE", env = "PITVIPER_JSON", num_args = 0..=1,
+          require_equals = true, default_missing_value = "lines")]
+    pub(super) json: Option<Json>,
+    #[command(flatten)]
+    #[serde(default)]
+    pub(super) web: Web,
+    /// Allow --web.listen-address to be one that other hosts can reach
+    #[arg(long, value_name = "BOOL", env = "PITVIPER_LISTEN_PUBLIC", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(super) listen_public: Option<bool>,
+    /// Code below this directory is your own [default: all that is not stdlib or site-packages]
+    #[arg(long, value_name = "DIR", env = "PITVIPER_APP_ROOT", value_delimiter = '\n')]
+    pub(super) app_root: Option<Vec<PathBuf>>,
+    /// Files that match the first glob belong where the second one matches
+    #[arg(long, value_name = "GLOB=GLOB", env = "PITVIPER_PLACE", value_delimiter = '\n',
+          value_parser = Place::parse)]
+    #[serde(default, deserialize_with = "places")]
+    pub(super) place: Option<Vec<Place>>,
+    /// Watch descriptors and nothing else: the processes pay less for it
+    #[arg(long, value_name = "BOOL", env = "PITVIPER_DESCRIPTORS_ONLY", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(super) descriptors_only: Option<bool>,
+    /// Living descriptors that fit the ledger, of all processes; more are counted as dropped
+    #[arg(long, value_name = "N", env = "PITVIPER_MAX_DESCRIPTORS",
+          value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    #[serde(default, deserialize_with = "between::<1, 4_194_304, _, _>")]
+    pub(super) max_descriptors: Option<u32>,
+    /// Distinct stacks that fit, of all processes; more are counted as dropped
+    #[arg(long, value_name = "N", env = "PITVIPER_MAX_STACKS",
+          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    #[serde(default, deserialize_with = "between::<1, 1_048_576, _, _>")]
+    pub(super) max_stacks: Option<u32>,
+    /// Samples of each CPU a second, by which computing is seen; 0 takes none
+    #[arg(long, value_name = "HERTZ", env = "PITVIPER_SAMPLES",
+          value_parser = clap::value_parser!(u32).range(0..=999))]
+    #[serde(default, deserialize_with = "between::<0, 999, _, _>")]
+    pub(super) samples: Option<u32>,
+    /// Size of the ring buffer, rounded up to a power of two
+    #[arg(long, value_name = "BYTES", env = "PITVIPER_RING_BYTES",
+          value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
+    #[serde(default, deserialize_with = "between::<4096, 1_073_741_824, _, _>")]
+    pub(super) ring_bytes: Option<u32>,
+}
+
+/// Keys of the metrics server.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Web {
+    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback
+    #[arg(long = "web.listen-address", value_name = "ADDR", env = "PITVIPER_WEB_LISTEN_ADDRESS")]
+    pub(super) listen_address: Option<String>,
+}
+
+fn between<'de, const LOW: i64, const HIGH: i64, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i64>,
+{
+    let number = i64::deserialize(from)?;
+    let fits = Some(number).filter(|number| (LOW..=HIGH).contains(number));
+    let told = || serde::de::Error::custom(format!("{number} is not within {LOW} to {HIGH}"));
+    fits.and_then(|number| T::try_from(number).ok()).map(Some).ok_or_else(told)
+}
+
+fn places<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Place>>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let places = texts.iter().map(|text| Place::parse(text)).collect::<Result<_, _>>();
+    places.map(Some).map_err(serde::de::Error::custom)
+}
