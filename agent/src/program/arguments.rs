@@ -220,8 +220,7 @@ pub(super) enum Weight {
     pitviper record 4711 --what off-cpu -o waits.svg --duration 30s\n  \
     pitviper record 4711 -o stacks.folded           for other flame graph tools; .txt too\n  \
     pitviper record 4711 -o leak.speedscope.json    for speedscope\n  \
-    pitviper record 4711 -o leak.pb.gz              for `go tool pprof` and stores of profiles; \
-    .pprof too")]
+    pitviper record 4711 -o leak.pb.gz              for pprof and stores of profiles; .pprof too")]
 pub(super) struct RecordOptions {
     /// The process to record
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=PIDS))]
