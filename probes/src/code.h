@@ -123,7 +123,6 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
     }
     id = life->id;
     if (!life->sent) {
-        count(CODE_EMITTED);
         event = &s->code;
         event->header.type = EVENT_CODE;
         event->header.process = target->process;
@@ -132,10 +131,16 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
         event->address = address;
         event->space = target->space;
         if (describe_code(event, address, &target->layout)) {
-            count(CODE_UNREADABLE);
             bpf_map_delete_elem(&codes, &key);
+            /* A sample may come while a frame is being made. Nothing is lost then but the sample.
+             */
+            if (user == SCRATCH_SAMPLE)
+                return 0;
+            count(CODE_EMITTED);
+            count(CODE_UNREADABLE);
             return 0;
         }
+        count(CODE_EMITTED);
         size = event->line_table.size;
         if (size > TABLE_MAX)
             return 0;

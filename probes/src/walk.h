@@ -104,6 +104,10 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
         id = cached ? cached->id : 0;
         if (!cached || cached->check != cache_check(code, w->space, id))
             id = learn_code(code, tgid, user);
+        if (!id && user == SCRATCH_SAMPLE) {
+            w->status = STACK_UNREADABLE;
+            break;
+        }
         s->stack.frames[n & (MAX_FRAMES - 1)].code = id;
         s->stack.frames[n & (MAX_FRAMES - 1)].instruction = instruction;
         w->frames[n & (MAX_FRAMES - 1)] = w->low + offset;
@@ -197,7 +201,8 @@ __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
     count(w->status == STACK_COMPLETE    ? WALK_COMPLETE
           : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
                                          : WALK_UNREADABLE);
-    if (!s->stack.count)
+    /* A sample that went astray is nobody's: half of its frames may be what a stack was before. */
+    if (!s->stack.count || (user == SCRATCH_SAMPLE && w->status == STACK_UNREADABLE))
         return w->process;
     return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
 }
