@@ -160,9 +160,15 @@ fn limit_of(
     }
 }
 
-/// Whether such a call waits for what somebody else does: a peer, a disk.
-fn is_answer(class: WaitClass) -> bool {
+/// Whether such a call waits for what somebody else does: a peer, a disk, which the page cache waits
+/// for too when there is much to write.
+fn is_answer(class: WaitClass, conduct: &Conduct) -> bool {
+    let on_files = || {
+        let mut kinds = conduct.objects.values().map(|d| DescriptorKind::of(d.made_by, d.mode));
+        kinds.all(|kind| kind == DescriptorKind::File)
+    };
     matches!(class, WaitClass::Receive | WaitClass::Poll | WaitClass::Sync)
+        || class == WaitClass::Write && on_files()
 }
 
 /// The frames between the call and the responsible line, that line included.
@@ -239,7 +245,7 @@ fn judge(
         || share < least_share
         || (waiting > limit && !each_connects(ledger, conduct))
         || (medium && matches!(class, WaitClass::Connect | WaitClass::Send | WaitClass::Child))
-        || ((mean_ns as u64) < thresholds.answer_ns && is_answer(class))
+        || ((mean_ns as u64) < thresholds.answer_ns && is_answer(class, conduct))
         || (class == WaitClass::Child && !same_command(ledger, conduct, thresholds))
         || moves_volume(ledger, conduct, class, thresholds)
     {
