@@ -14,7 +14,7 @@
 #define WINDOW 4096
 #define SPARE  128
 /* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
-#define BATCH   8
+#define BATCH   4
 #define BATCHES (MAX_FRAMES / BATCH + 1)
 
 /*
