@@ -138,7 +138,7 @@ impl Board {
             let key = FindingKey::of(&finding);
             if let Some(entry) = self.entries.get_mut(&key) {
                 news.extend(entry.merge(finding, now_ns));
-            } else if self.entries.len() >= self.thresholds.findings {
+            } else if self.entries.len() >= self.thresholds.findings && !self.make_room(now_ns) {
                 self.left_out += 1;
             } else {
                 news.push(News { change: Change::New, finding: finding.clone() });
@@ -162,6 +162,16 @@ impl Board {
             !gone
         });
         news
+    }
+
+    /// Drops the finding that has not held for longest, such as one of a process that has ended; false
+    /// when all hold.
+    fn make_room(&mut self, now_ns: u64) -> bool {
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.held_ns);
+        let Some((key, entry)) = oldest else { return false };
+        let holds = now_ns.saturating_sub(entry.held_ns) <= self.thresholds.suspicion_ns;
+        let key = key.clone();
+        !holds && self.entries.remove(&key).is_some()
     }
 
     /// Every finding, the most certain and severe first.

@@ -3,7 +3,7 @@
 //! A [`Conduct`] is one sort of act of one line: all reads at `cache.py:40`, say, by file. The sums
 //! are those since the attach; [`Conduct::window`] tells what came within the last seconds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Object, ObjectId, ProcessId, StackId};
@@ -80,7 +80,10 @@ pub struct Conduct {
     /// Distinct objects that were summed as 0 because there were too many.
     pub others: u64,
     busiest: u64,
+    /// The sums whenever they changed.
     window: VecDeque<(u64, Sums)>,
+    /// It was dropped while it rested: what came before is no news.
+    resumed: bool,
 }
 
 impl Conduct {
@@ -96,6 +99,22 @@ impl Conduct {
             others: 0,
             busiest: 0,
             window: VecDeque::new(),
+            resumed: false,
+        }
+    }
+
+    /// Notes the sums, if they have changed, and drops what no window reaches back to.
+    fn settle(&mut self, now_ns: u64) {
+        if self.window.back().is_none_or(|(_, sums)| *sums != self.total.sums) {
+            self.window.push_back((now_ns, self.total.sums));
+        }
+        let reach_ns = now_ns.saturating_sub(WINDOW as u64 * SECOND_NS);
+        while self.window.len() > WINDOW || self.window.get(1).is_some_and(|(t, _)| *t <= reach_ns)
+        {
+            self.window.pop_front();
+        }
+        if self.window.capacity() > 4 * self.window.len().max(4) {
+            self.window.shrink_to_fit();
         }
     }
 
@@ -106,10 +125,12 @@ impl Conduct {
         let before = self.window.iter().rev().find(|(time, _)| *time <= from);
         match before.or(self.window.front()) {
             // All of it is younger than the window.
-            Some((time, _)) if *time > from && self.window.len() < WINDOW => {
+            Some((time, _)) if *time > from && self.window.len() < WINDOW && !self.resumed => {
                 (self.total.sums, now_ns.saturating_sub(self.total.first_ns).min(span_ns))
             }
-            Some((time, sums)) => (self.total.sums.since(sums), now_ns.saturating_sub(*time)),
+            Some((time, sums)) => {
+                (self.total.sums.since(sums), now_ns.saturating_sub(*time.max(&from)))
+            }
             None => (self.total.sums, now_ns.saturating_sub(self.total.first_ns).min(span_ns)),
         }
     }
@@ -129,6 +150,11 @@ impl Conduct {
     pub fn span_ns(&self) -> u64 {
         self.total.last_ns.saturating_sub(self.total.first_ns)
     }
+}
+
+/// Whether something is longer ago than any window reaches.
+fn rests(last_ns: u64, now_ns: u64) -> bool {
+    now_ns.saturating_sub(last_ns) > WINDOW as u64 * SECOND_NS
 }
 
 type ConductKey = (ProcessId, Act, Option<Frame>);
@@ -155,6 +181,35 @@ impl ConductBook {
         self.acts.truncate(room);
         self.acts.extend_from_slice(acts);
     }
+
+    /// Forgets what a process did.
+    pub(super) fn forget_acts(&mut self, process: ProcessId) {
+        self.acts.retain(|act| act.process != process);
+    }
+
+    /// Forgets what such stacks are booked on.
+    pub(super) fn forget_stacks(&mut self, stacks: &[(ProcessId, StackId)]) {
+        if !stacks.is_empty() {
+            let gone: HashSet<_> = stacks.iter().collect();
+            self.by_stack.retain(|(process, stack, _), _| !gone.contains(&(*process, *stack)));
+        }
+    }
+
+    /// Drops the conducts that are not to be kept.
+    fn keep(&mut self, keep: impl Fn(&Conduct) -> bool) {
+        self.conducts.retain(keep);
+        self.by_stack.clear();
+        let key = |(index, of): (usize, &Conduct)| ((of.process, of.act, of.site.clone()), index);
+        self.index = self.conducts.iter().enumerate().map(key).collect();
+    }
+
+    /// Drops the names of objects that nothing is about any more, when there are too many.
+    fn make_room_for_objects(&mut self, limit: usize) {
+        if self.objects.len() >= limit {
+            let used: HashSet<ObjectId> = self.acts.iter().map(|act| act.object).collect();
+            self.objects.retain(|id, _| used.contains(id));
+        }
+    }
 }
 
 impl Ledger {
@@ -169,6 +224,10 @@ impl Ledger {
         book.children.clone_from(&snapshot.children);
         book.waits.clone_from(&snapshot.waits);
         book.take_in(&snapshot.acts, self.limits.stacks);
+        book.make_room_for_objects(self.limits.objects);
+        if book.conducts.len() >= self.limits.conducts {
+            book.keep(|conduct| !rests(conduct.total.last_ns, snapshot.time_ns));
+        }
         for conduct in &mut book.conducts {
             conduct.total = Deed::default();
             conduct.objects.clear();
@@ -177,7 +236,7 @@ impl Ledger {
         }
         for counters in &snapshot.acts {
             let Some(index) = self.conduct_of(&mut book, counters, names) else {
-                book.left_out += 1;
+                book.left_out += u64::from(!rests(counters.last_ns, snapshot.time_ns));
                 continue;
             };
             let conduct = &mut book.conducts[index];
@@ -206,10 +265,7 @@ impl Ledger {
             }
         }
         for conduct in &mut book.conducts {
-            conduct.window.push_back((snapshot.time_ns, conduct.total.sums));
-            if conduct.window.len() > WINDOW {
-                conduct.window.pop_front();
-            }
+            conduct.settle(snapshot.time_ns);
         }
         self.conducts = book;
     }
@@ -233,8 +289,16 @@ impl Ledger {
         let index = match book.index.get(&key) {
             Some(index) => *index,
             None if book.conducts.len() >= self.limits.conducts => return None,
+            // What rests would only take the place of what does not.
+            None if book.conducts.len() >= self.limits.conducts / 4 * 3
+                && rests(counters.last_ns, self.time_ns) =>
+            {
+                return None;
+            }
             None => {
-                book.conducts.push(Conduct::new(counters.process, counters.act, site, owner));
+                let mut conduct = Conduct::new(counters.process, counters.act, site, owner);
+                conduct.resumed = rests(counters.first_ns, self.time_ns);
+                book.conducts.push(conduct);
                 book.index.insert(key, book.conducts.len() - 1);
                 book.conducts.len() - 1
             }
@@ -247,15 +311,7 @@ impl Ledger {
 
     /// Forgets the conducts of a process.
     pub(super) fn forget_conducts(&mut self, process: ProcessId) {
-        let book = &mut self.conducts;
-        book.conducts.retain(|conduct| conduct.process != process);
-        book.by_stack.clear();
-        book.index = book
-            .conducts
-            .iter()
-            .enumerate()
-            .map(|(index, c)| ((c.process, c.act, c.site.clone()), index))
-            .collect();
+        self.conducts.keep(|conduct| conduct.process != process);
     }
 
     /// What each line does.

@@ -125,6 +125,22 @@ impl Ledger {
         }
     }
 
+    /// Forgets a process that has ended, with all that it did.
+    pub fn forget(&mut self, id: ProcessId) {
+        self.processes.remove(&id);
+        self.stacks.entries.retain(|key, _| key.0 != id);
+        self.unclosed.retain(|key, _| key.process != id);
+        self.conducts.forget_acts(id);
+    }
+
+    /// Forgets stacks, whose frames come again if they do anything again.
+    pub fn forget_stacks(&mut self, stacks: &[(ProcessId, StackId)]) {
+        for stack in stacks {
+            self.stacks.entries.remove(stack);
+        }
+        self.conducts.forget_stacks(stacks);
+    }
+
     /// The soft limit on descriptors, which a process may change while it runs; `None` when it has
     /// none.
     pub fn set_descriptor_limit(&mut self, id: ProcessId, limit: Option<u64>) {

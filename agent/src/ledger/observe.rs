@@ -34,6 +34,7 @@ impl Ledger {
         let before_ns = self.time_ns;
         self.first_ns.get_or_insert(now_ns);
         self.time_ns = now_ns;
+        self.forget_stacks(&snapshot.forgotten);
         self.flows.clone_from(&snapshot.flows);
         self.outcomes = snapshot.stacks;
         self.fill.clone_from(&snapshot.fill);
@@ -87,9 +88,7 @@ impl Ledger {
                 self.overflow.processes += 1;
                 return false;
             };
-            self.processes.remove(&oldest);
-            self.stacks.entries.retain(|key, _| key.0 != oldest);
-            self.unclosed.retain(|key, _| key.process != oldest);
+            self.forget(oldest);
         }
         self.processes.insert(id, Process::default());
         true

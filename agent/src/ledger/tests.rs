@@ -3,8 +3,10 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::event::{Object, ObjectId};
 use crate::source::{
-    DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
+    Act, ActCounters, DescriptorOrigin, Flow, LiveDescriptor, SiteCounters, Snapshot, Sums,
+    TableCheck, UnclosedCounters,
 };
 
 const ONE: ProcessId = ProcessId(1);
@@ -270,4 +272,100 @@ fn stacks_are_listed_with_what_they_hold() {
     stacks.sort();
     assert_eq!(stacks, [(5, 5, 0, None), (9, 8, 1, Some(DescriptorKind::File))]);
     assert!(ledger.stacks(ONE).all(|one| one.stack.is_some()));
+}
+
+fn read(stack: StackId, count: u64, first_s: u64, last_s: u64) -> ActCounters {
+    ActCounters {
+        process: ONE,
+        stack,
+        act: Act::Read,
+        call: 0,
+        object: 0,
+        sums: Sums { count, ..Sums::default() },
+        first_ns: first_s * SECOND_NS,
+        last_ns: last_s * SECOND_NS,
+        mode: 0,
+        made_by: 0,
+        flags: 0,
+    }
+}
+
+fn act(ledger: &mut Ledger, second: u64, acts: Vec<ActCounters>) {
+    let snapshot = Snapshot { time_ns: second * SECOND_NS, acts, ..Snapshot::default() };
+    ledger.observe(&snapshot, &Names::default());
+    ledger.observe_acts(&snapshot, &Names::default(), &NoObjects);
+}
+
+struct NoObjects;
+
+impl ObjectNames for NoObjects {
+    fn object(&self, _: ObjectId) -> Option<&Object> {
+        None
+    }
+}
+
+/// Exercise a window over what comes now and then.
+#[test]
+fn a_window_counts_what_came_within_it() {
+    let mut ledger = Ledger::new(Limits::default());
+    for second in 1..=300 {
+        // One each 10 s.
+        act(&mut ledger, second, vec![read(7, second / 10 + 1, 1, second / 10 * 10)]);
+    }
+    let conduct = ledger.conducts().next().unwrap();
+    let now_ns = 300 * SECOND_NS;
+    assert_eq!(conduct.window(now_ns, 60 * SECOND_NS).0.count, 6);
+    assert_eq!(conduct.window(now_ns, 60 * SECOND_NS).1, 60 * SECOND_NS);
+    assert_eq!(conduct.window(now_ns, 5 * SECOND_NS).0.count, 1);
+    assert_eq!(conduct.window(now_ns - 1, 5 * SECOND_NS).0.count, 1);
+    assert!((conduct.per_minute(now_ns, 120 * SECOND_NS) - 6.0).abs() < 0.01);
+}
+
+/// Exercise a line that rests, is dropped for others, and comes back: what it did before is no news.
+#[test]
+fn what_rests_makes_room_and_comes_back_quietly() {
+    let mut ledger = Ledger::new(Limits { conducts: 8, ..Limits::default() });
+    let resting = |last_s| read(1, 1_000, 1, last_s);
+    act(&mut ledger, 2, vec![resting(2)]);
+    for second in [200, 201] {
+        let lines = (2..=9).map(|line| read(line, second, 199, second));
+        act(&mut ledger, second, lines.chain([resting(2)]).collect());
+    }
+    let busy: Vec<u32> = ledger.conducts().filter_map(|c| Some(c.site.as_ref()?.line)).collect();
+    assert_eq!(busy, [2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(ledger.acts_left_out(), 1, "when it was dropped there was no room for the eighth");
+    act(&mut ledger, 400, vec![read(9, 202, 199, 399)]);
+    let back = Sums { count: 1_003, ..Sums::default() };
+    for (second, count) in [(401, 1_001), (402, back.count)] {
+        act(&mut ledger, second, vec![read(1, count, 1, second)]);
+    }
+    let conduct = ledger.conducts().find(|c| c.site.as_ref().is_some_and(|s| s.line == 1)).unwrap();
+    assert_eq!(conduct.total.sums, back);
+    assert_eq!(conduct.window(402 * SECOND_NS, 60 * SECOND_NS).0.count, 2);
+}
+
+/// Exercise stacks that the source let go, and a process that is gone for good.
+#[test]
+fn what_is_forgotten_is_gone_until_it_comes_again() {
+    let mut ledger = Ledger::new(Limits::default());
+    let info = ProcessInfo::default();
+    ledger.process_started(ONE, info);
+    act(&mut ledger, 1, vec![read(1, 5, 1, 1), read(2, 5, 1, 1)]);
+    assert!(ledger.stack(ONE, 1).is_some());
+    let snapshot = Snapshot {
+        time_ns: 2 * SECOND_NS,
+        acts: vec![read(2, 5, 1, 1), read(0, 5, 1, 1)],
+        forgotten: vec![(ONE, 1)],
+        ..Snapshot::default()
+    };
+    ledger.observe(&snapshot, &Names::default());
+    ledger.observe_acts(&snapshot, &Names::default(), &NoObjects);
+    assert!(ledger.stack(ONE, 1).is_none() && ledger.stack(ONE, 2).is_some());
+    let sum: u64 = ledger.conducts().map(|conduct| conduct.total.sums.count).sum();
+    assert_eq!(sum, 10);
+    ledger.process_ended(ONE, 3 * SECOND_NS);
+    assert!(ledger.process(ONE).is_some() && !ledger.acts().is_empty());
+    ledger.forget(ONE);
+    assert!(ledger.process(ONE).is_none() && ledger.acts().is_empty());
+    assert!(ledger.stack(ONE, 2).is_none());
 }

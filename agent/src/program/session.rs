@@ -218,6 +218,7 @@ impl Session {
             self.members.remove(process);
             self.codes.forget(*process);
             self.objects.forget(*process);
+            self.names.forget(*process);
         }
         Ok(dead)
     }
@@ -253,7 +254,7 @@ impl Session {
                 Event::Code(record) => self.learn(record),
                 Event::Stack(record) => {
                     let stack = self.codes.resolve(&record);
-                    self.names.insert(record.id, stack);
+                    self.names.insert(record.process, record.id, stack);
                 }
                 Event::Object(record) => self.objects.insert(record),
                 Event::Descriptor(call) => news(self, News::Call(&call)),

@@ -34,6 +34,8 @@ pub(super) struct Watch {
     board: Board,
     services: ServiceNames,
     lives: Vec<Change>,
+    /// Ended since the tick before.
+    ended: Vec<ProcessId>,
 }
 
 /// A change in the set of processes, until the next tick.
@@ -105,6 +107,7 @@ impl Watch {
             rules,
             services: ServiceNames::default(),
             lives: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -153,6 +156,7 @@ impl Watch {
                 self.ledger.set_descriptor_limit(*process, limit);
             }
         }
+        self.session.names.forget_stacks(&snapshot.forgotten);
         self.ledger.observe(&snapshot, &self.session.names);
         self.ledger.observe_acts(&snapshot, &self.session.names, &self.session.objects);
         for (process, member) in self.session.members.iter().filter(|(_, m)| m.alive) {
@@ -172,6 +176,11 @@ impl Watch {
         let until = Instant::now() + TICK;
         let lives = &mut self.lives;
         self.session.run(stop, until, WAIT, &mut |_, life| lives.extend(Change::of(&life)))?;
+        // Where processes come and go for ever, nobody asks for those that are gone; the root's
+        // children are in its report.
+        if self.session.root.is_none() {
+            self.ended.drain(..).for_each(|process| self.ledger.forget(process));
+        }
         let mut ended = Vec::new();
         for life in std::mem::take(&mut self.lives) {
             match life {
@@ -180,9 +189,10 @@ impl Watch {
             }
         }
         let news = self.look()?;
-        for process in ended {
-            self.ledger.process_ended(process, self.latest_ns);
+        for process in &ended {
+            self.ledger.process_ended(*process, self.latest_ns);
         }
+        self.ended = ended;
         self.session.bury()?;
         Ok(news)
     }

@@ -19,6 +19,9 @@ pub struct Snapshot {
     pub unclosed: Vec<UnclosedCounters>,
     /// What stacks did besides.
     pub acts: Vec<ActCounters>,
+    /// Stacks that only samples and waits made, and that rest: what they did counts as done by no
+    /// stack from now on, and their frames come again if they do.
+    pub forgotten: Vec<(ProcessId, StackId)>,
     /// Processes that traced ones made and nobody has reaped.
     pub children: Vec<LiveChild>,
     /// How long calls took.

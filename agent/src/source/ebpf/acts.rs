@@ -67,36 +67,33 @@ fn is_reaped(pid: u32, child: &types::child) -> bool {
     child.ended_ns != 0 && !Path::new(&format!("/proc/{pid}")).exists()
 }
 
-impl Ebpf {
-    pub(super) fn acts(&self) -> Result<Vec<ActCounters>, EbpfError> {
-        let all = entries::<types::act_key, types::act_sum>(&self.skeleton.maps.acts, "acts")?;
-        let counters = all.into_iter().filter_map(|(key, sum)| {
-            Some(ActCounters {
-                process: ProcessId(key.process),
-                stack: stack_id(key.stack),
-                act: act(key.act, key.call)?,
-                call: key.call,
-                object: key.object,
-                sums: Sums {
-                    count: sum.count,
-                    failed: sum.failed,
-                    bytes: sum.bytes,
-                    ns: sum.ns,
-                    max_ns: sum.max_ns,
-                    starts: sum.starts,
-                    repeats: sum.repeats,
-                    repeat_bytes: sum.repeat_bytes,
-                },
-                first_ns: sum.first_ns,
-                last_ns: sum.last_ns,
-                mode: sum.mode,
-                made_by: sum.made_by,
-                flags: sum.flags,
-            })
-        });
-        Ok(counters.collect())
-    }
+/// What the kernel side has summed under one key; `None` of an act that this version does not know.
+pub(super) fn counters(key: &types::act_key, sum: &types::act_sum) -> Option<ActCounters> {
+    Some(ActCounters {
+        process: ProcessId(key.process),
+        stack: stack_id(key.stack),
+        act: act(key.act, key.call)?,
+        call: key.call,
+        object: key.object,
+        sums: Sums {
+            count: sum.count,
+            failed: sum.failed,
+            bytes: sum.bytes,
+            ns: sum.ns,
+            max_ns: sum.max_ns,
+            starts: sum.starts,
+            repeats: sum.repeats,
+            repeat_bytes: sum.repeat_bytes,
+        },
+        first_ns: sum.first_ns,
+        last_ns: sum.last_ns,
+        mode: sum.mode,
+        made_by: sum.made_by,
+        flags: sum.flags,
+    })
+}
 
+impl Ebpf {
     pub(super) fn children(&self) -> Result<Vec<LiveChild>, EbpfError> {
         let map = &self.skeleton.maps.children;
         let mut all = entries::<u32, types::child>(map, "children")?;

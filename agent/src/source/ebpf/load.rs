@@ -32,6 +32,8 @@ pub struct Options {
     pub max_descriptors: u32,
     /// Distinct stacks that fit.
     pub max_stacks: u32,
+    /// Processes that are watched at once.
+    pub max_processes: u32,
     /// Size of the ring buffer in bytes; rounded up to a power of two of at least a page.
     pub ring_bytes: u32,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             follow_children: false,
             max_descriptors: 65_536,
             max_stacks: 32_768,
+            max_processes: 128,
             ring_bytes: 4 << 20,
         }
     }
@@ -81,6 +84,13 @@ const KEPT_BELOW: u32 = 64;
 /// ... so that dead entries of so many processes have room in it beside the living ones.
 const KEPT_SHARE: u32 = 1024;
 
+/// Tables that grow with the number of stacks are sized for at least so many...
+const LEAST_STACKS: u32 = 32_768;
+/// ... and those that grow with the number of processes for so many entries: classes of waits that a
+/// process may meet, and what children add to it.
+const WAITS: u32 = 32;
+const LEAST_WAITS: u32 = 4_096;
+
 fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<(), EbpfError> {
     let wrong = |cause| load_error("size the probes' maps", &cause);
     let maps = &mut open.maps;
@@ -110,6 +120,13 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     maps.descriptors.set_max_entries(options.max_descriptors.max(1)).map_err(wrong)?;
     // One more for what has no stack.
     maps.sites.set_max_entries(options.max_stacks.saturating_add(1)).map_err(wrong)?;
+    let stacks = options.max_stacks.max(LEAST_STACKS);
+    maps.codes.set_max_entries(stacks.saturating_mul(2)).map_err(wrong)?;
+    maps.acts.set_max_entries(stacks).map_err(wrong)?;
+    maps.objects.set_max_entries(stacks / 2).map_err(wrong)?;
+    maps.files.set_max_entries(stacks / 2).map_err(wrong)?;
+    let waits = options.max_processes.saturating_mul(WAITS).max(LEAST_WAITS);
+    maps.waits.set_max_entries(waits).map_err(wrong)?;
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
     open.progs.switches.set_autoload(options.off_cpu);

@@ -14,6 +14,7 @@ mod error;
 mod layout;
 mod load;
 mod reconcile;
+mod room;
 mod running;
 mod sampler;
 mod tables;
@@ -61,6 +62,7 @@ pub struct Ebpf {
     pass: u32,
     follow: bool,
     buried: Buried,
+    folded: room::Folded,
     missing: Vec<String>,
 }
 
@@ -113,6 +115,7 @@ impl Ebpf {
             pass: 0,
             follow: options.follow_children,
             buried: Buried::default(),
+            folded: room::Folded::default(),
             missing,
         })
     }

@@ -9,7 +9,7 @@ use pitviper_probes::{PitviperSkel, types};
 use super::counters::Aggregated;
 use super::decode::{self, Plain};
 use super::entries::entries;
-use super::{Ebpf, EbpfError, stack_id, target};
+use super::{Ebpf, EbpfError, acts, stack_id, target};
 use crate::event::ProcessId;
 use crate::source::{
     DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
@@ -85,6 +85,7 @@ impl Ebpf {
         let is_dead = |process| dead.contains(&ProcessId(process));
         let maps = &self.skeleton.maps;
         let buried = &mut self.buried;
+        buried.acts += self.folded.forget(dead);
         take_out(
             &maps.descriptors,
             "descriptors",
@@ -163,13 +164,19 @@ impl Ebpf {
     }
 
     /// Reads everything that is aggregated.
-    pub(super) fn aggregate(&self) -> Result<Snapshot, EbpfError> {
-        let maps = &self.skeleton.maps;
+    pub(super) fn aggregate(&mut self) -> Result<Snapshot, EbpfError> {
         let counters = self.counters()?;
+        let now_ns = now_ns();
         let mut snapshot =
-            Snapshot { time_ns: now_ns(), stacks: counters.stacks(), ..Snapshot::default() };
+            Snapshot { time_ns: now_ns, stacks: counters.stacks(), ..Snapshot::default() };
+        let mut acts = self.acts_with_room(now_ns)?;
+        let sites = entries::<u64, types::site>(&self.skeleton.maps.sites, "sites")?;
+        snapshot.forgotten = self.make_room_for_stacks(&sites, &mut acts, now_ns)?;
+        self.make_room_for_objects(&acts)?;
+        let told = acts.iter().filter_map(|(key, sum)| acts::counters(key, sum));
+        snapshot.acts = told.chain(self.folded.counters().copied()).collect();
         let (mut opened, mut closed) = (self.buried.opened, self.buried.closed);
-        for (key, site) in entries::<u64, types::site>(&maps.sites, "sites")? {
+        for (key, site) in sites {
             opened += site.opened;
             closed += site.closed;
             let missed = self
@@ -189,7 +196,6 @@ impl Ebpf {
         snapshot.unclosed = self.unclosed(snapshot.time_ns)?;
         let unclosed: u64 = snapshot.unclosed.iter().map(|pair| pair.count).sum();
         let unclosed = unclosed + self.buried.unclosed;
-        snapshot.acts = self.acts()?;
         snapshot.children = self.children()?;
         if self.links.is_empty() {
             snapshot.fill = self.fill()?;
@@ -244,13 +250,16 @@ impl Ebpf {
             .collect())
     }
 
+    pub(super) fn unclosed_pairs(
+        &self,
+    ) -> Result<Vec<(types::unclosed_key, types::unclosed)>, EbpfError> {
+        entries(&self.skeleton.maps.unclosed_pairs, "unclosed_pairs")
+    }
+
     fn unclosed(&self, now_ns: u64) -> Result<Vec<UnclosedCounters>, EbpfError> {
         let maps = &self.skeleton.maps;
-        let pairs = entries::<types::unclosed_key, types::unclosed>(
-            &maps.unclosed_pairs,
-            "unclosed_pairs",
-        )?;
-        let mut all: Vec<UnclosedCounters> = pairs
+        let mut all: Vec<UnclosedCounters> = self
+            .unclosed_pairs()?
             .into_iter()
             .map(|(key, pair)| UnclosedCounters {
                 process: ProcessId(key.process),
