@@ -4,15 +4,15 @@
 /// Bounds of the ledger's maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Processes known at once; the ended ones leave first. 1,024 is more Python processes than one
-    /// host runs, and a process costs a few kB.
+    /// Processes known at once; the ended ones leave first. A process costs a few kB.
     pub processes: usize,
     /// Accounts (pairs of a line and a kind of descriptor) over all processes. An account costs up
     /// to 14 kB of history: 2,048 of them stay under 30 MB.
     pub accounts: usize,
     /// Stacks remembered with the line that is responsible for them; about 100 bytes each.
     pub stacks: usize,
-    /// Sorts of acts by line, over all processes; about 20 kB each when busy.
+    /// Sorts of acts by line, over all processes; about 20 kB each when busy, and less than 1 kB at
+    /// rest. Those that rest leave when it is full.
     pub conducts: usize,
     /// Files, peers and commands that are known by name; about 200 bytes each.
     pub objects: usize,
@@ -34,6 +34,19 @@ impl Default for Limits {
             objects: 32_768,
             unclosed: 2_048,
             unresolved_observations: 3,
+        }
+    }
+}
+
+impl Limits {
+    /// Limits for so many processes at once: each has its share of lines.
+    pub fn of_processes(processes: u32) -> Self {
+        let (least, processes) = (Self::default(), processes as usize);
+        Self {
+            processes: least.processes.max(2 * processes),
+            accounts: least.accounts.max(8 * processes),
+            conducts: least.conducts.max(16 * processes),
+            ..least
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::ProgramError;
 use super::watch::Watch;
-use crate::export::metrics::Health;
+use crate::export::metrics::{Continuity, Health};
 use crate::web::{self, Published};
 
 /// The server, if there is one.
@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     counted: Option<Instant>,
     maps: BTreeMap<&'static str, (u64, u64)>,
     scrape_seconds: Option<f64>,
+    continuity: Continuity,
 }
 
 /// Starts to listen; what is served comes with the first [`Metrics::publish`].
@@ -43,7 +44,13 @@ const COUNT: Duration = Duration::from_secs(10);
 
 impl Metrics {
     fn new(published: Option<Published>) -> Self {
-        Self { published, counted: None, maps: BTreeMap::new(), scrape_seconds: None }
+        Self {
+            published,
+            counted: None,
+            maps: BTreeMap::new(),
+            scrape_seconds: None,
+            continuity: Continuity::default(),
+        }
     }
 
     fn health(&mut self, watch: &Watch) -> Health {
@@ -62,16 +69,18 @@ impl Metrics {
             scrape_seconds: self.scrape_seconds,
             programs: source.programs(),
             maps: self.maps.clone(),
+            left_out: Vec::new(),
         }
     }
 
     /// Makes the newest state what is served.
-    pub(super) fn publish(&mut self, watch: &Watch) {
+    /// `left_out`: Python processes that are not watched, by the reason.
+    pub(super) fn publish(&mut self, watch: &Watch, left_out: &[(&'static str, u64)]) {
         let Some(published) = self.published.clone() else { return };
         let began = Instant::now();
-        let health = self.health(watch);
+        let health = Health { left_out: left_out.to_vec(), ..self.health(watch) };
         // The encoder writes to memory: there is nothing that could fail.
-        if let Ok(scrape) = watch.exposition(&health) {
+        if let Ok(scrape) = watch.exposition(&health, &mut self.continuity) {
             published.publish(scrape);
             self.scrape_seconds = Some(began.elapsed().as_secs_f64());
         }

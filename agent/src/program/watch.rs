@@ -11,7 +11,7 @@ use super::stop::Stop;
 use super::target;
 use crate::detect::{Board, News, Rules};
 use crate::event::ProcessId;
-use crate::export::metrics::{Exposition, Health, exposition};
+use crate::export::metrics::{Continuity, Exposition, Health, exposition};
 use crate::export::{Report, WallClock};
 use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo};
 use crate::python::Interpreter;
@@ -77,7 +77,8 @@ impl Watch {
         app_roots: &[PathBuf],
         rules: Rules,
     ) -> Result<Self, ProgramError> {
-        let mut watch = Self::over(Session::attach(pid, options)?, app_roots, rules);
+        let session = Session::attach(pid, options)?;
+        let mut watch = Self::over(session, options, app_roots, rules);
         if let Some(root) = watch.session.root {
             watch.enter(root);
         }
@@ -91,11 +92,16 @@ impl Watch {
         app_roots: &[PathBuf],
         rules: Rules,
     ) -> Result<Self, ProgramError> {
-        Ok(Self::over(Session::start(options)?, app_roots, rules))
+        Ok(Self::over(Session::start(options)?, options, app_roots, rules))
     }
 
-    fn over(session: Session, app_roots: &[PathBuf], rules: Rules) -> Self {
-        let mut ledger = Ledger::new(Limits::default());
+    fn over(
+        session: Session,
+        options: &ebpf::Options,
+        app_roots: &[PathBuf],
+        rules: Rules,
+    ) -> Self {
+        let mut ledger = Ledger::new(Limits::of_processes(options.max_processes));
         ledger.set_ownership(Ownership::new(app_roots.iter().cloned()));
         Self {
             board: rules.board(),
@@ -216,8 +222,12 @@ impl Watch {
     }
 
     /// Everything there is to scrape.
-    pub(super) fn exposition(&self, health: &Health) -> Result<Exposition, std::fmt::Error> {
-        exposition(&self.ledger, &self.board, health, self.clock)
+    pub(super) fn exposition(
+        &self,
+        health: &Health,
+        continuity: &mut Continuity,
+    ) -> Result<Exposition, std::fmt::Error> {
+        exposition(&self.ledger, &self.board, health, self.clock, continuity)
     }
 
     /// The run so far.

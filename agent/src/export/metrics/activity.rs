@@ -105,7 +105,7 @@ fn turns() -> Vec<Count> {
     ]
 }
 
-pub(super) fn register(scrape: &mut Scrape, ledger: &Ledger, alive: &Alive<'_>) {
+pub(super) fn register(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'_>) {
     let sums = sums(ledger);
     for Count { name, help, unit, act, value } in counts() {
         let mut series = Series::default();
@@ -139,7 +139,7 @@ fn sums(ledger: &Ledger) -> BTreeMap<(ProcessId, Act), Sums> {
     sums
 }
 
-fn mappings(scrape: &mut Scrape, sums: &BTreeMap<(ProcessId, Act), Sums>, alive: &Alive<'_>) {
+fn mappings(scrape: &mut Scrape<'_>, sums: &BTreeMap<(ProcessId, Act), Sums>, alive: &Alive<'_>) {
     let (mut mapped, mut unmapped) = (Series::default(), Series::default());
     for ((process, act), sums) in sums {
         let (series, kind) = match act {
@@ -157,7 +157,7 @@ fn mappings(scrape: &mut Scrape, sums: &BTreeMap<(ProcessId, Act), Sums>, alive:
     scrape.counter(family("unmapped", "Bytes unmapped since the attach"), unmapped);
 }
 
-fn children(scrape: &mut Scrape, ledger: &Ledger, alive: &Alive<'_>) {
+fn children(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'_>) {
     let mut series = Series::default();
     for child in ledger.children() {
         let Some(name) = alive.name(child.process) else { continue };

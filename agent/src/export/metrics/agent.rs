@@ -8,13 +8,13 @@ use crate::detect::Board;
 use crate::export::WallClock;
 use crate::ledger::Ledger;
 
-pub(super) fn build(scrape: &mut Scrape) {
+pub(super) fn build(scrape: &mut Scrape<'_>) {
     let mut series = Series::default();
     series.add(vec![env!("CARGO_PKG_VERSION").to_owned()], 1.0);
     scrape.info(Family::new("build", "Version of pitviper").of(&["version"]), series);
 }
 
-pub(super) fn flows(scrape: &mut Scrape, ledger: &Ledger) {
+pub(super) fn flows(scrape: &mut Scrape<'_>, ledger: &Ledger) {
     let mut emitted = Series::default();
     let mut received = Series::default();
     let mut dropped = Series::default();
@@ -43,7 +43,7 @@ pub(super) fn flows(scrape: &mut Scrape, ledger: &Ledger) {
 }
 
 pub(super) fn state(
-    scrape: &mut Scrape,
+    scrape: &mut Scrape<'_>,
     ledger: &Ledger,
     board: &Board,
     processes: usize,
@@ -74,7 +74,16 @@ pub(super) fn state(
     scrape.gauge(Family::new("last_look_timestamp", help).unit(Unit::Seconds), looked);
 }
 
-pub(super) fn cost(scrape: &mut Scrape, health: &Health) {
+pub(super) fn left_out(scrape: &mut Scrape<'_>, health: &Health) {
+    let mut series = Series::default();
+    for (reason, count) in &health.left_out {
+        series.add(vec![(*reason).to_owned()], *count as f64);
+    }
+    let help = "Python processes of the host that are not watched, by the reason (agent only)";
+    scrape.gauge(Family::new("processes_left_out", help).of(&["reason"]), series);
+}
+
+pub(super) fn cost(scrape: &mut Scrape<'_>, health: &Health) {
     let cpu = Family::new("agent_cpu", "CPU time of the agent").unit(Unit::Seconds);
     scrape.counter(cpu, Series::known(health.cpu_seconds));
     let memory = Family::new("agent_resident_memory", "Memory that the agent holds");

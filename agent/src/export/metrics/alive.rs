@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::OTHER;
+use super::continuity::{Continuity, Place};
 use super::family::{Family, Scrape, Series};
-use super::{OTHER, PIDS};
 use crate::event::ProcessId;
 use crate::export::visible;
 use crate::ledger::{Ledger, Process};
@@ -17,11 +18,41 @@ const SERVICE: usize = 80;
 pub(super) struct Name {
     pid: String,
     service: String,
+    retiring: bool,
+}
+
+/// Values of labels, in the order of the family's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Labels {
+    values: Vec<String>,
+    retiring: bool,
+}
+
+impl From<Vec<String>> for Labels {
+    fn from(values: Vec<String>) -> Self {
+        Self { values, retiring: false }
+    }
+}
+
+impl Labels {
+    pub(super) fn values(&self) -> &[String] {
+        &self.values
+    }
+
+    /// What has this has ended, and its counters stay with `~other`.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.retiring
+    }
+
+    /// The same of those that live on.
+    pub(super) fn retired(self) -> Self {
+        Self { retiring: false, ..self }
+    }
 }
 
 impl Name {
     /// The process alone.
-    pub(super) fn alone(&self) -> Vec<String> {
+    pub(super) fn alone(&self) -> Labels {
         self.with(&[])
     }
 
@@ -31,37 +62,47 @@ impl Name {
     }
 
     /// The process and more.
-    pub(super) fn with(&self, more: &[&str]) -> Vec<String> {
+    pub(super) fn with(&self, more: &[&str]) -> Labels {
         let own = [self.pid.as_str(), self.service.as_str()];
-        own.into_iter().chain(more.iter().copied()).map(str::to_owned).collect()
+        let values = own.into_iter().chain(more.iter().copied()).map(str::to_owned).collect();
+        Labels { values, retiring: self.retiring }
     }
 }
 
 pub(super) struct Alive<'a> {
+    /// With those that have just ended behind `~other`, for its counters.
     pub(super) processes: Vec<(Name, &'a Process)>,
     names: BTreeMap<ProcessId, Name>,
+    folded: u64,
 }
 
 impl<'a> Alive<'a> {
-    pub(super) fn of(ledger: &'a Ledger) -> Self {
-        let alive = ledger.processes().filter(|(_, process)| process.ended_ns.is_none());
+    pub(super) fn of(ledger: &'a Ledger, continuity: &mut Continuity) -> Self {
         let mut processes = Vec::new();
         let mut names = BTreeMap::new();
-        // In the order in which they came: a process keeps its labels.
-        for (index, (id, process)) in alive.enumerate() {
-            let name = if index < PIDS {
+        let mut folded = 0;
+        for (id, place) in continuity.places(ledger) {
+            let Some(process) = ledger.process(id) else { continue };
+            folded += u64::from(place == Place::Other);
+            let name = if place == Place::Own {
                 let service = visible(&process.info.service, SERVICE);
-                Name { pid: process.info.pid.to_string(), service }
+                Name { pid: process.info.pid.to_string(), service, retiring: false }
             } else {
-                Name { pid: OTHER.to_owned(), service: OTHER.to_owned() }
+                let retiring = place == Place::Retiring;
+                Name { pid: OTHER.to_owned(), service: OTHER.to_owned(), retiring }
             };
             names.insert(id, name.clone());
             processes.push((name, process));
         }
-        Self { processes, names }
+        Self { processes, names, folded }
     }
 
-    /// The labels of a process, if it lives.
+    /// How many processes live.
+    pub(super) fn count(&self) -> usize {
+        self.processes.iter().filter(|(name, _)| !name.retiring).count()
+    }
+
+    /// The labels of a process, if it lives or counts on.
     pub(super) fn name(&self, process: ProcessId) -> Option<&Name> {
         self.names.get(&process)
     }
@@ -71,11 +112,9 @@ impl<'a> Alive<'a> {
     }
 
     /// What went into `~other`, beside `types` of resources.
-    pub(super) fn folded(&self, scrape: &mut Scrape, types: u64) {
-        let pids = self.processes.len().saturating_sub(PIDS) as u64;
-        let help = "Values of a label that have no series of their own and are summed as ~other; \
-                    a counter of ~other falls when one of its processes ends";
-        let series = Series::counts([("pid", pids), ("type", types)]);
+    pub(super) fn folded(&self, scrape: &mut Scrape<'_>, types: u64) {
+        let help = "Values of a label that have no series of their own and are summed as ~other";
+        let series = Series::counts([("pid", self.folded), ("type", types)]);
         scrape.gauge(Family::new("folded_labels", help).of(&["label"]), series);
     }
 }

@@ -1,6 +1,6 @@
 //! The reference of all metrics, made from the same registrations as a scrape.
 
-use super::{Health, gather};
+use super::{Continuity, Health, gather};
 use crate::detect::Rules;
 use crate::export::WallClock;
 use crate::ledger::{Ledger, Limits};
@@ -9,7 +9,7 @@ const HEAD: &str = "# Metrics
 
 What `pitviper attach --listen` serves at `/metrics`. Written by `cargo xtask docs`.
 
-Series of a process are there while it lives. The first 256 processes have series of their own, the \
+Series of a process are there while it lives. The first 512 processes have series of their own, the \
 rest is summed as `~other`; `pitviper_folded_labels` tells how many those are. Counters begin with \
 the attach.
 
@@ -21,7 +21,8 @@ the attach.
 pub fn catalogue() -> String {
     let ledger = Ledger::new(Limits::default());
     let board = Rules::default().board();
-    let scrape = gather(&ledger, &board, &Health::default(), WallClock::default());
+    let mut continuity = Continuity::default();
+    let scrape = gather(&ledger, &board, &Health::default(), WallClock::default(), &mut continuity);
     let mut text = HEAD.to_owned();
     for entry in scrape.entries {
         let labels: Vec<_> = entry.labels.iter().map(|label| format!("`{label}`")).collect();

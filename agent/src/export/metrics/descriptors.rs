@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use prometheus_client::registry::Unit;
 
+use super::OTHER;
 use super::alive::Alive;
 use super::family::{Family, PROCESS, Scrape, Series};
-use super::{OTHER, TYPES};
 use crate::detect::{Evidence, Finding, Kind};
 use crate::export::visible;
 use crate::ledger::Ledger;
 use crate::source::DescriptorOrigin;
 
-pub(super) fn register(scrape: &mut Scrape, alive: &Alive<'_>) {
+pub(super) fn register(scrape: &mut Scrape<'_>, alive: &Alive<'_>) {
     let mut open = Series::default();
     let mut limit = Series::default();
     let mut states = Series::default();
@@ -69,7 +69,7 @@ fn origin_name(origin: DescriptorOrigin) -> &'static str {
 }
 
 /// When the limit is reached, for processes that `fd-headroom` tells it of.
-pub(super) fn headroom(scrape: &mut Scrape, findings: &[Finding], alive: &Alive<'_>) {
+pub(super) fn headroom(scrape: &mut Scrape<'_>, findings: &[Finding], alive: &Alive<'_>) {
     let mut left = Series::default();
     for finding in findings.iter().filter(|finding| finding.kind == Kind::FdHeadroom) {
         let Some(name) = alive.name(finding.process) else { continue };
@@ -87,18 +87,14 @@ pub(super) fn headroom(scrape: &mut Scrape, findings: &[Finding], alive: &Alive<
 }
 
 /// Implicit closes; returns how many types have no label of their own.
-pub(super) fn unclosed(scrape: &mut Scrape, ledger: &Ledger, alive: &Alive<'_>) -> u64 {
+pub(super) fn unclosed(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'_>) -> u64 {
     let mut types: Vec<(u64, &str)> =
         ledger.unclosed().map(|(key, account)| (account.first_ns, &*key.type_name)).collect();
-    // The first that came keep their label for good.
     types.sort_unstable();
     let (mut named, mut folded) = (BTreeSet::new(), BTreeSet::new());
     for (_, name) in types {
-        if named.len() < TYPES {
-            named.insert(name);
-        } else if !named.contains(name) {
-            folded.insert(name);
-        }
+        let known = scrape.continuity.names_type(name);
+        if known { &mut named } else { &mut folded }.insert(name);
     }
     let mut series = Series::default();
     for (key, account) in ledger.unclosed() {

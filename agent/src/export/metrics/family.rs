@@ -11,6 +11,8 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::alive::Labels;
+use super::continuity::Continuity;
 use super::histogram::Histogram;
 
 /// What all names begin with.
@@ -46,18 +48,20 @@ impl Family {
 }
 
 /// Values by labels; what is added to equal labels is summed.
-#[derive(Debug, Default)]
-pub(super) struct Series(BTreeMap<Vec<String>, f64>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Series(BTreeMap<Labels, f64>);
 
 impl Series {
     /// The one series of a metric without labels.
     pub(super) fn one(value: f64) -> Self {
-        Self(BTreeMap::from([(Vec::new(), value)]))
+        Self(BTreeMap::from([(Vec::new().into(), value)]))
     }
 
     /// A series for each value of one label.
     pub(super) fn counts<const N: usize>(counts: [(&str, u64); N]) -> Self {
-        Self(BTreeMap::from(counts.map(|(value, count)| (vec![value.to_owned()], count as f64))))
+        Self(BTreeMap::from(
+            counts.map(|(value, count)| (vec![value.to_owned()].into(), count as f64)),
+        ))
     }
 
     /// The value, where it is known.
@@ -65,18 +69,44 @@ impl Series {
         value.map(Self::one).unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, labels: Vec<String>, value: f64) {
-        *self.0.entry(labels).or_default() += value;
+    pub(super) fn add(&mut self, labels: impl Into<Labels>, value: f64) {
+        *self.0.entry(labels.into()).or_default() += value;
+    }
+
+    /// Those that are so, and the rest.
+    pub(super) fn partition(self, is: impl Fn(&Labels) -> bool) -> (Self, Self) {
+        let (those, rest) = self.0.into_iter().partition(|(labels, _)| is(labels));
+        (Self(those), Self(rest))
+    }
+
+    /// Adds what has been counted elsewhere.
+    pub(super) fn extend(&mut self, other: Self) {
+        for (labels, value) in other.0 {
+            self.add(labels.retired(), value);
+        }
     }
 }
 
 /// Histograms by labels.
-#[derive(Debug, Default)]
-pub(super) struct Histograms(BTreeMap<Vec<String>, Histogram>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Histograms(BTreeMap<Labels, Histogram>);
 
 impl Histograms {
-    pub(super) fn entry(&mut self, labels: Vec<String>) -> &mut Histogram {
+    pub(super) fn entry(&mut self, labels: Labels) -> &mut Histogram {
         self.0.entry(labels).or_default()
+    }
+
+    /// Those that are so, and the rest.
+    pub(super) fn partition(self, is: impl Fn(&Labels) -> bool) -> (Self, Self) {
+        let (those, rest) = self.0.into_iter().partition(|(labels, _)| is(labels));
+        (Self(those), Self(rest))
+    }
+
+    /// Adds what has been counted elsewhere.
+    pub(super) fn extend(&mut self, other: Self) {
+        for (labels, histogram) in other.0 {
+            self.entry(labels.retired()).extend(&histogram);
+        }
     }
 }
 
@@ -90,18 +120,17 @@ pub(super) struct Entry {
 }
 
 /// What is scraped at once.
-pub(super) struct Scrape {
+pub(super) struct Scrape<'a> {
     pub(super) registry: Registry,
     pub(super) entries: Vec<Entry>,
+    pub(super) continuity: &'a mut Continuity,
 }
 
-impl Default for Scrape {
-    fn default() -> Self {
-        Self { registry: Registry::with_prefix(PREFIX), entries: Vec::new() }
+impl<'a> Scrape<'a> {
+    pub(super) fn new(continuity: &'a mut Continuity) -> Self {
+        Self { registry: Registry::with_prefix(PREFIX), entries: Vec::new(), continuity }
     }
-}
 
-impl Scrape {
     pub(super) fn gauge(&mut self, family: Family, series: Series) {
         self.add(family, Samples::Gauge(series));
     }
@@ -124,8 +153,19 @@ impl Scrape {
         let Family { name, help, unit, labels } = family;
         let end = unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         let (kind, suffix) = samples.names();
+        let full = format!("{PREFIX}_{name}{end}{suffix}");
+        // What retires is counted, and is no more.
+        let live = |series: Series| series.partition(Labels::is_retiring).1;
+        let samples = match samples {
+            Samples::Gauge(series) => Samples::Gauge(live(series)),
+            Samples::Info(series) => Samples::Info(live(series)),
+            Samples::Counter(series) => Samples::Counter(self.continuity.carry_on(&full, series)),
+            Samples::Histogram(all) => {
+                Samples::Histogram(self.continuity.carry_on_histograms(&full, all))
+            }
+        };
         self.entries.push(Entry {
-            name: format!("{PREFIX}_{name}{end}{suffix}"),
+            name: full,
             kind,
             unit: unit.as_ref().map(|unit| unit.as_str().to_owned()).unwrap_or_default(),
             labels,
@@ -169,13 +209,13 @@ impl Metric {
     fn labelled(
         &self,
         encoder: &mut MetricEncoder<'_>,
-        values: &[String],
+        values: &Labels,
         write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        if values.is_empty() {
+        if values.values().is_empty() {
             return write(encoder);
         }
-        let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
+        let labels: Vec<_> = self.labels.iter().copied().zip(values.values()).collect();
         write(&mut encoder.encode_family(&labels)?)
     }
 }
@@ -192,7 +232,7 @@ impl EncodeMetric for Metric {
                 })
             }),
             Samples::Info(series) => series.0.keys().try_for_each(|values| {
-                let labels: Vec<_> = self.labels.iter().copied().zip(values).collect();
+                let labels: Vec<_> = self.labels.iter().copied().zip(values.values()).collect();
                 encoder.encode_info(&labels)
             }),
             Samples::Histogram(all) => all.0.iter().try_for_each(|(labels, histogram)| {

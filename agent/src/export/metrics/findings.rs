@@ -4,7 +4,7 @@ use super::alive::Alive;
 use super::family::{Family, Scrape, Series};
 use crate::detect::Finding;
 
-pub(super) fn register(scrape: &mut Scrape, findings: &[Finding], alive: &Alive<'_>) {
+pub(super) fn register(scrape: &mut Scrape<'_>, findings: &[Finding], alive: &Alive<'_>) {
     let mut series = Series::default();
     for finding in findings {
         let Some(name) = alive.name(finding.process) else { continue };

@@ -26,6 +26,14 @@ impl Histogram {
         }
     }
 
+    /// Adds another's calls.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.ns = self.ns.saturating_add(other.ns);
+        for (slot, count) in self.counts.iter_mut().zip(other.counts) {
+            *slot = slot.saturating_add(count);
+        }
+    }
+
     /// The sum of all calls.
     pub(super) fn seconds(&self) -> f64 {
         self.ns as f64 / 1e9

@@ -5,7 +5,7 @@ use prometheus_client::registry::Unit;
 use super::alive::Alive;
 use super::family::{Family, PROCESS, Scrape, Series};
 
-pub(super) fn register(scrape: &mut Scrape, alive: &Alive<'_>) {
+pub(super) fn register(scrape: &mut Scrape<'_>, alive: &Alive<'_>) {
     let mut resident = Series::default();
     let mut anonymous = Series::default();
     let mut threads = Series::default();

@@ -1,13 +1,15 @@
 //! Prometheus metrics: `pitviper_*`, in base units, with bounded labels.
 //!
 //! The registry is made anew from the ledger for each exposition: series of processes that ended are
-//! simply not there any more, and nothing can be left over. Pids and types of resources come from the
+//! simply not there any more, and nothing can be left over; what must not be forgotten is in
+//! [`Continuity`]. Pids and types of resources come from the
 //! target, so only so many get a label of their own; the rest is summed up as `~other`.
 
 mod activity;
 mod agent;
 mod alive;
 mod catalogue;
+mod continuity;
 mod descriptors;
 mod family;
 mod findings;
@@ -29,10 +31,11 @@ use alive::Alive;
 use family::Scrape;
 
 pub use catalogue::catalogue;
+pub use continuity::Continuity;
 pub use text::Exposition;
 
 /// Processes with a label of their own.
-const PIDS: usize = 256;
+pub const PIDS: usize = 512;
 
 /// Types of unclosed resources with a label of their own.
 const TYPES: usize = 32;
@@ -53,6 +56,8 @@ pub struct Health {
     pub programs: BTreeMap<String, ProgramRun>,
     /// Entries and capacity of each kernel map, by name.
     pub maps: BTreeMap<&'static str, (u64, u64)>,
+    /// Python processes of the host that are not watched, by the reason.
+    pub left_out: Vec<(&'static str, u64)>,
 }
 
 /// Everything there is to scrape, in both formats.
@@ -64,13 +69,20 @@ pub fn exposition(
     board: &Board,
     health: &Health,
     clock: WallClock,
+    continuity: &mut Continuity,
 ) -> Result<Exposition, fmt::Error> {
-    Exposition::encode(&gather(ledger, board, health, clock).registry)
+    Exposition::encode(&gather(ledger, board, health, clock, continuity).registry)
 }
 
-fn gather(ledger: &Ledger, board: &Board, health: &Health, clock: WallClock) -> Scrape {
-    let mut scrape = Scrape::default();
-    let alive = Alive::of(ledger);
+fn gather<'a>(
+    ledger: &Ledger,
+    board: &Board,
+    health: &Health,
+    clock: WallClock,
+    continuity: &'a mut Continuity,
+) -> Scrape<'a> {
+    let alive = Alive::of(ledger, continuity);
+    let mut scrape = Scrape::new(continuity);
     let found = board.findings();
     agent::build(&mut scrape);
     descriptors::register(&mut scrape, &alive);
@@ -81,7 +93,8 @@ fn gather(ledger: &Ledger, board: &Board, health: &Health, clock: WallClock) -> 
     memory::register(&mut scrape, &alive);
     findings::register(&mut scrape, &found, &alive);
     agent::flows(&mut scrape, ledger);
-    agent::state(&mut scrape, ledger, board, alive.processes.len(), clock);
+    agent::state(&mut scrape, ledger, board, alive.count(), clock);
+    agent::left_out(&mut scrape, health);
     alive.folded(&mut scrape, types);
     agent::cost(&mut scrape, health);
     scrape

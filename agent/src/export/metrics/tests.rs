@@ -22,6 +22,7 @@ fn health() -> Health {
         scrape_seconds: Some(0.004),
         programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
+        left_out: vec![("rules", 3), ("max_processes", 0)],
     }
 }
 
@@ -38,7 +39,8 @@ fn story() -> Story {
 
 fn scraped(story: &Story) -> Exposition {
     let clock = WallClock { monotonic_ns: 5_000_000_000_000, unix_ns: 1_700_000_000_000_000_000 };
-    exposition(&story.ledger, &story.board, &health(), clock).expect("encoded")
+    exposition(&story.ledger, &story.board, &health(), clock, &mut Continuity::default())
+        .expect("encoded")
 }
 
 /// What `promtool check metrics` says; empty when it has nothing to complain of.
@@ -88,7 +90,13 @@ fn hostile_types_stay_one_label() {
     let snapshot = Snapshot { time_ns: 1_000_000_000, unclosed, ..Snapshot::default() };
     ledger.observe(&snapshot, &one_line());
     let board = Rules::new(Thresholds::default()).board();
-    let scraped = exposition(&ledger, &board, &Health::default(), WallClock::default());
+    let scraped = exposition(
+        &ledger,
+        &board,
+        &Health::default(),
+        WallClock::default(),
+        &mut Continuity::default(),
+    );
     let text = scraped.expect("encoded").classic;
     assert_eq!(complaints(&text), "");
     let lines = text.lines().filter(|line| line.starts_with("pitviper_unclosed_resources_total{"));
@@ -127,7 +135,13 @@ fn labels_are_bounded() {
     let snapshot = Snapshot { time_ns: 1_000_000_000, unclosed, ..Snapshot::default() };
     ledger.observe(&snapshot, &one_line());
     let board = Rules::default().board();
-    let scraped = exposition(&ledger, &board, &Health::default(), WallClock::default());
+    let scraped = exposition(
+        &ledger,
+        &board,
+        &Health::default(),
+        WallClock::default(),
+        &mut Continuity::default(),
+    );
     let text = scraped.expect("encoded").classic;
     let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(series("pitviper_descriptors_open{"), PIDS + 1);
@@ -167,7 +181,13 @@ fn seen(snapshots: &[Snapshot]) -> Ledger {
 
 fn text_of(ledger: &Ledger) -> String {
     let board = Rules::default().board();
-    let scraped = exposition(ledger, &board, &Health::default(), WallClock::default());
+    let scraped = exposition(
+        ledger,
+        &board,
+        &Health::default(),
+        WallClock::default(),
+        &mut Continuity::default(),
+    );
     let text = scraped.expect("encoded").classic;
     assert_eq!(complaints(&text), "");
     text
@@ -363,4 +383,86 @@ fn headroom_is_told_where_it_is_known() {
     let (_, left) = left.expect("known");
     assert!((180.0..260.0).contains(&left), "{left} s for 220 at one a second");
     assert!(!scraped(&story()).classic.contains("descriptors_exhaustion"), "not near");
+}
+
+/// The value of a series in the classic format.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Exercise processes behind `~other` that end: what they had counted stays, what they held goes, and
+/// nobody changes places.
+#[test]
+fn no_counter_goes_back() {
+    let mut ledger = Ledger::new(Limits { processes: 2_000, ..Limits::default() });
+    let last = PIDS as u32 + 2;
+    for pid in 1..=last {
+        ledger.process_started(ProcessId(pid), ProcessInfo { pid, ..ProcessInfo::default() });
+    }
+    let sync = |process: u32, count: u64| ActCounters {
+        process: ProcessId(process),
+        stack: 1,
+        act: Act::Sync,
+        call: 0,
+        object: 0,
+        sums: Sums { count, ..Sums::default() },
+        first_ns: 1,
+        last_ns: 1,
+        mode: 0,
+        made_by: 0,
+        flags: 0,
+    };
+    let wait = |process: u32, count: u64| {
+        let mut buckets = [0; WAIT_BUCKETS];
+        buckets[20] = count;
+        let (process, class) = (ProcessId(process), WaitClass::Sync);
+        WaitHistogram { process, class, count, ns: count << 20, bytes: 0, buckets }
+    };
+    let mut continuity = Continuity::default();
+    let board = Rules::default().board();
+    let look = |ledger: &mut Ledger, second: u64, counted: &[(u32, u64)]| {
+        let acts = counted.iter().map(|(process, count)| sync(*process, *count)).collect();
+        let waits = counted.iter().map(|(process, count)| wait(*process, *count)).collect();
+        let time_ns = second * 1_000_000_000;
+        let snapshot = Snapshot { time_ns, acts, waits, ..Snapshot::default() };
+        ledger.observe(&snapshot, &one_line());
+        ledger.observe_acts(&snapshot, &one_line(), &Script::default());
+    };
+    let mut scrape = |ledger: &Ledger| {
+        let (health, clock) = (Health::default(), WallClock::default());
+        exposition(ledger, &board, &health, clock, &mut continuity).expect("encoded").classic
+    };
+    let syncs = |text: &str, pid: &str, service: &str| {
+        let labels = format!("{{pid=\"{pid}\",service=\"{service}\"}}");
+        value(text, &format!("pitviper_file_syncs_total{labels}"))
+    };
+    let calls = |text: &str| {
+        let labels = "{pid=\"~other\",service=\"~other\",class=\"sync\"}";
+        value(text, &format!("pitviper_wait_seconds_count{labels}"))
+    };
+    let own = (1, 7);
+    look(&mut ledger, 1, &[own, (last - 1, 10), (last, 5)]);
+    let text = scrape(&ledger);
+    assert_eq!(syncs(&text, "1", ""), Some(7.0));
+    assert_eq!((syncs(&text, OTHER, OTHER), calls(&text)), (Some(15.0), Some(15.0)));
+    // One behind `~other` ends, and so does one with labels of its own.
+    look(&mut ledger, 2, &[own, (last - 1, 12), (last, 6)]);
+    for process in [last - 1, 1] {
+        ledger.process_ended(ProcessId(process), 2_000_000_000);
+    }
+    for second in 3..6 {
+        let text = scrape(&ledger);
+        assert_eq!((syncs(&text, OTHER, OTHER), calls(&text)), (Some(18.0), Some(18.0)));
+        assert_eq!(syncs(&text, "1", ""), None);
+        assert_eq!(syncs(&text, &last.to_string(), ""), None, "it stays where it is");
+        assert_eq!(value(&text, "pitviper_processes"), Some(f64::from(last - 2)));
+        assert_eq!(value(&text, "pitviper_folded_labels{label=\"pid\"}"), Some(1.0));
+        ledger.forget(ProcessId(last - 1));
+        look(&mut ledger, second, &[(last, 6)]);
+    }
+    ledger.process_started(ProcessId(9_999), ProcessInfo { pid: 9_999, ..ProcessInfo::default() });
+    look(&mut ledger, 6, &[(last, 9), (9_999, 1)]);
+    let text = scrape(&ledger);
+    assert_eq!(syncs(&text, OTHER, OTHER), Some(21.0));
+    assert_eq!(syncs(&text, "9999", ""), Some(1.0), "the free place is for who comes next");
 }

@@ -7,7 +7,7 @@ use super::family::{Family, Histograms, Scrape, Series};
 use crate::ledger::Ledger;
 use crate::source::WaitClass;
 
-pub(super) fn register(scrape: &mut Scrape, ledger: &Ledger, alive: &Alive<'_>) {
+pub(super) fn register(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'_>) {
     let mut waits = Histograms::default();
     let mut moved = Series::default();
     for one in ledger.waits() {

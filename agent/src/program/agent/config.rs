@@ -84,6 +84,8 @@ impl Config {
             max_stacks: self.fixed.max_stacks,
             samples: self.fixed.samples.into(),
             ring_bytes: self.fixed.ring_bytes,
+            // Room for more, should the configuration be read again.
+            max_processes: self.max_processes.max(keys::MAX_PROCESSES),
             ..ebpf::Options::default()
         }
     }
@@ -165,7 +167,7 @@ mod tests {
                 "samples = 99\nmax-proceses = 3\n",
                 &["p.toml:2: ", "`max-proceses`", "`max-processes`"][..],
             ),
-            ("\n\nmax-processes = 0\n", &["p.toml:3: ", "max-processes: ", "1 to 1024"]),
+            ("\n\nmax-processes = 0\n", &["p.toml:3: ", "max-processes: ", "1 to 4096"]),
             ("samples = 'many'\n", &["p.toml:1: ", "samples: ", "99"]),
             ("include = ['shop']\n", &["p.toml:1: ", "include: ", "service=^shop$"]),
             ("exclude = ['user=(']\n", &["p.toml:1: ", "exclude: "]),

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::export::metrics::PIDS;
+
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
 /// at its descriptors.
-pub(super) const MAX_PROCESSES: u32 = 256;
+pub(super) const MAX_PROCESSES: u32 = PIDS as u32;
 pub(super) const LISTEN_ADDRESS: &str = "127.0.0.1:9470";
 pub(super) const MAX_DESCRIPTORS: u32 = 262_144;
 pub(super) const MAX_STACKS: u32 = 65_536;
@@ -76,7 +78,7 @@ fn every() -> [Key; 14] {
             "max-descriptors",
             &MAX_DESCRIPTORS,
             "The usual soft limit of 1,024 descriptors of \
-            each of 256 processes.",
+            each of 256 processes; few have as many.",
         ),
         key(
             "max-stacks",

@@ -50,7 +50,7 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     watch.judge_by(config.rules(), config.services());
     let mut discovery = Discovery::new(&config);
     discovery.pass(&mut watch, &config)?;
-    metrics.publish(&watch);
+    metrics.publish(&watch, &discovery.counts().by_reason());
     let mut told = discovery.counts();
     eprintln!("pitviper: agent is ready, {}", sentence(told));
     notify::tell("READY=1");
@@ -61,10 +61,11 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
         }
         discovery.pass(&mut watch, &config)?;
         let news = watch.tick(&stop)?;
-        metrics.publish(&watch);
+        metrics.publish(&watch, &discovery.counts().by_reason());
         findings += tell(&news, &watch, config.json);
         let counts = discovery.counts();
-        if (counts.left_out, counts.unsupported) != (told.left_out, told.unsupported) {
+        // How many those are, the metrics say; here, that there are any, or none any more.
+        if counts.leaves_out() != told.leaves_out() {
             eprintln!("pitviper: {}", sentence(counts));
         }
         told = counts;

@@ -60,8 +60,8 @@ pub(super) struct Keys {
     pub(super) service: Option<Vec<ServiceRule>>,
     /// Follow at most so many processes; more are counted
     #[arg(long, value_name = "N", env = "PITVIPER_MAX_PROCESSES",
-          value_parser = clap::value_parser!(u32).range(1..=1024))]
-    #[serde(default, deserialize_with = "between::<1, 1024, _, _>")]
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[serde(default, deserialize_with = "between::<1, 4096, _, _>")]
     pub(super) max_processes: Option<u32>,
     /// Findings on standard output as JSON, one a line
     #[arg(long, value_name = "MODE", env = "PITVIPER_JSON", num_args = 0..=1,

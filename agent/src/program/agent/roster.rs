@@ -71,6 +71,23 @@ pub(super) struct Counts {
     pub(super) unsupported: u64,
 }
 
+impl Counts {
+    /// Whether there are processes that should be followed and are not.
+    pub(super) fn leaves_out(self) -> (bool, bool) {
+        (self.left_out > 0, self.unsupported > 0)
+    }
+
+    /// Python processes that are not followed, by the reason.
+    pub(super) fn by_reason(self) -> [(&'static str, u64); 4] {
+        [
+            ("rules", self.deselected),
+            ("max_processes", self.left_out),
+            ("another_pitviper", self.locked),
+            ("unsupported", self.unsupported),
+        ]
+    }
+}
+
 /// The processes of the host.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
