@@ -131,6 +131,11 @@ impl Board {
         Self { thresholds, entries: BTreeMap::new(), left_out: 0 }
     }
 
+    /// Decides by other numbers from now on; the findings stay.
+    pub fn judge_by(&mut self, thresholds: BoardThresholds) {
+        self.thresholds = thresholds;
+    }
+
     /// Takes in what the rules say at `now_ns`, and tells what is new about it.
     pub fn update(&mut self, verdicts: Verdicts, now_ns: u64) -> Vec<News> {
         let mut news = Vec::new();

@@ -5,52 +5,42 @@ use std::collections::BTreeMap;
 use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::{Act, WaitClass};
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::{Verdicts, awaited, event_loop, wording};
 
-/// Thresholds of `busy-poll`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BusyPollThresholds {
-    /// Wake-ups a second: 18. Ten a second redraw a progress bar or a window, and cost nothing.
-    pub per_second: f64,
-    /// Mean pause at most: 45 ms. `subprocess` looks every 50 ms by itself, for a child that has a
-    /// timeout, and so do others who have thought about it.
-    pub pause_ns: u64,
-    /// Share of the time that a thread is in these pauses: 0.97. Who sleeps between pieces of work,
-    /// to keep a pace or to be gentle with a service, works for the rest of the time; who only looks,
-    /// does not. sqlite's waits for a lock sleep as well, for as long as the lock is held.
-    pub share: f64,
-    /// How long it goes on: 10 s. A wait for a port to open, or for a file to appear, is over by then.
-    pub span_ns: u64,
-    /// The window of rate and share: 30 s.
-    pub window_ns: u64,
-    /// Waits for a lock that end by themselves after between these two: the interpreter's switch
-    /// interval, 5 ms, at which a thread asks again for the GIL. While the process computes they
-    /// are that, and not a poll.
-    pub switch_ns: (u64, u64),
-    /// Share of a CPU from which the process computes: 0.3.
-    pub computes: f64,
-    /// Wake-ups a second from which it is medium: 50; below that it costs less than half a percent of
-    /// a CPU, and keeps a laptop awake all the same.
-    pub medium_per_second: f64,
-    /// Wake-ups a second from which it is high: 500, several percent of a CPU.
-    pub high_per_second: f64,
-}
-
-impl Default for BusyPollThresholds {
-    fn default() -> Self {
-        Self {
-            per_second: 18.0,
-            pause_ns: 45_000_000,
-            share: 0.97,
-            span_ns: 10 * SECOND_NS,
-            window_ns: 30 * SECOND_NS,
-            switch_ns: (4_500_000, 8_000_000),
-            computes: 0.3,
-            medium_per_second: 50.0,
-            high_per_second: 500.0,
-        }
+thresholds! {
+    /// Thresholds of `busy-poll`.
+    pub struct BusyPollThresholds {
+        /// Wake-ups a second: 18. Ten a second redraw a progress bar or a window, and cost nothing.
+        pub per_second: f64 = 18.0,
+        /// Mean pause at most: 45 ms. `subprocess` looks every 50 ms by itself, for a child that
+        /// has a timeout, and so do others who have thought about it.
+        pub pause_ns: u64 = 45_000_000,
+        /// Share of the time that a thread is in these pauses: 0.97. Who sleeps between pieces of
+        /// work, to keep a pace or to be gentle with a service, works for the rest of the time; who
+        /// only looks, does not. sqlite's waits for a lock sleep as well, for as long as the lock
+        /// is held.
+        pub share: f64 = 0.97,
+        /// How long it goes on: 10 s. A wait for a port to open, or for a file to appear, is over
+        /// by then.
+        pub span_ns: u64 = 10 * SECOND_NS,
+        /// The window of rate and share: 30 s.
+        pub window_ns: u64 = 30 * SECOND_NS,
+        /// Waits for a lock that end by themselves after between these two: the interpreter's
+        /// switch interval, 5 ms, at which a thread asks again for the GIL. While the process
+        /// computes they are that, and not a poll.
+        pub switch_from_ns: u64 = 4_500_000,
+        /// See there: 8 ms.
+        pub switch_to_ns: u64 = 8_000_000,
+        /// Share of a CPU from which the process computes: 0.3.
+        pub computes: f64 = 0.3,
+        /// Wake-ups a second from which it is medium: 50; below that it costs less than half a
+        /// percent of a CPU, and keeps a laptop awake all the same.
+        pub medium_per_second: f64 = 50.0,
+        /// Wake-ups a second from which it is high: 500, several percent of a CPU.
+        pub high_per_second: f64 = 500.0,
     }
 }
 
@@ -153,7 +143,7 @@ fn asks_for_the_gil(
     ledger: &Ledger,
     thresholds: &BusyPollThresholds,
 ) -> bool {
-    let (from, to) = thresholds.switch_ns;
+    let (from, to) = (thresholds.switch_from_ns, thresholds.switch_to_ns);
     if class != WaitClass::Lock || pause_ns < from as f64 || pause_ns > to as f64 {
         return false;
     }

@@ -6,50 +6,37 @@ use crate::event::{ObjectId, ProcessId};
 use crate::ledger::{Conduct, Deed, Ledger, SECOND_NS};
 use crate::source::{Act, Sums};
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Evidence, Finding, Kind, Severity};
 use super::pace::Pace;
 use super::{Verdicts, connections, sqlite, wording};
 
-/// Thresholds of `connection-churn`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConnectionChurnThresholds {
-    /// Connections a minute to one peer from which they are too many: 100. What ticks once a second
-    /// (a health check, a scrape, a scheduler) makes 60.
-    pub per_minute: f64,
-    /// The same where connecting itself takes `costly_share` of the time: 20, one each 3 s.
-    pub costly_per_minute: f64,
-    /// Share of the time that goes into connecting from which it is costly: 0.1.
-    pub costly_share: f64,
-    /// Share of the connections to the peer that have to have ended: 0.8. A pool keeps its own.
-    pub ended_share: f64,
-    /// Connections a minute from which it is high: 600, ten a second.
-    pub high_per_minute: f64,
-    /// Connections a minute from which it is critical: 14,000. Each closed one keeps its local port
-    /// for a minute, and there are 28,232 to one peer: half of them are gone.
-    pub critical_per_minute: f64,
-    /// Opens of one database a minute from which they are too many: 300, five a second. An open costs
-    /// 0.1 to 1 ms and throws the page cache away: less often than that nobody notices it.
-    pub database_per_minute: f64,
-    /// Opens a minute from which it is medium: 600, up to 1 % of a thread's time.
-    pub database_medium_per_minute: f64,
-    /// Opens a minute from which it is high: 6,000, up to 10 % of it.
-    pub database_high_per_minute: f64,
-}
-
-impl Default for ConnectionChurnThresholds {
-    fn default() -> Self {
-        Self {
-            per_minute: 100.0,
-            costly_per_minute: 20.0,
-            costly_share: 0.1,
-            ended_share: 0.8,
-            high_per_minute: 600.0,
-            critical_per_minute: 14_000.0,
-            database_per_minute: 300.0,
-            database_medium_per_minute: 600.0,
-            database_high_per_minute: 6_000.0,
-        }
+thresholds! {
+    /// Thresholds of `connection-churn`.
+    pub struct ConnectionChurnThresholds {
+        /// Connections a minute to one peer from which they are too many: 100. What ticks once a
+        /// second (a health check, a scrape, a scheduler) makes 60.
+        pub per_minute: f64 = 100.0,
+        /// The same where connecting itself takes `costly_share` of the time: 20, one each 3 s.
+        pub costly_per_minute: f64 = 20.0,
+        /// Share of the time that goes into connecting from which it is costly: 0.1.
+        pub costly_share: f64 = 0.1,
+        /// Share of the connections to the peer that have to have ended: 0.8. A pool keeps its own.
+        pub ended_share: f64 = 0.8,
+        /// Connections a minute from which it is high: 600, ten a second.
+        pub high_per_minute: f64 = 600.0,
+        /// Connections a minute from which it is critical: 14,000. Each closed one keeps its local
+        /// port for a minute, and there are 28,232 to one peer: half of them are gone.
+        pub critical_per_minute: f64 = 14_000.0,
+        /// Opens of one database a minute from which they are too many: 300, five a second. An open
+        /// costs 0.1 to 1 ms and throws the page cache away: less often than that nobody notices
+        /// it.
+        pub database_per_minute: f64 = 300.0,
+        /// Opens a minute from which it is medium: 600, up to 1 % of a thread's time.
+        pub database_medium_per_minute: f64 = 600.0,
+        /// Opens a minute from which it is high: 6,000, up to 10 % of it.
+        pub database_high_per_minute: f64 = 6_000.0,
     }
 }
 

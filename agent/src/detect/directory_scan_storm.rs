@@ -11,58 +11,43 @@ use crate::ledger::{Conduct, Ledger, Owner, SECOND_NS};
 use crate::python::Frame;
 use crate::source::Act;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::{Verdicts, file_use, wording};
 
-/// Thresholds of `directory-scan-storm`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DirectoryScanStormThresholds {
-    /// Passes over a tree, by all lines, that are suspected: 4. A program that starts looks at its
-    /// directories once or twice.
-    pub suspected_passes: f64,
-    /// Time from the first to the last of them: 5 s.
-    pub suspected_span_ns: u64,
-    /// Passes that are confirmed: 6.
-    pub confirmed_passes: f64,
-    /// Time from the first to the last of those: 14 s. What a start-up or a build reads, it reads
-    /// within less.
-    pub confirmed_span_ns: u64,
-    /// Passes a minute from which it is a storm: 15. One pass for each question that a person asks,
-    /// every 8 s, is not.
-    pub passes_per_minute: f64,
-    /// Directories a minute, besides: 600, ten a second. A small tree may be looked at each second.
-    pub directories_per_minute: f64,
-    /// Share of the directories read again that had not changed: 0.5. A directory through which files
-    /// come and go must be read again.
-    pub unchanged_share: f64,
-    /// Directories a minute that are medium: 3,000.
-    pub medium_per_minute: f64,
-    /// Directories a minute that are high: 30,000. At 50 µs each, with the objects that Python makes
-    /// of the names, that is a fortieth of a CPU.
-    pub high_per_minute: f64,
-    /// The window of the rates: a minute.
-    pub window_ns: u64,
-    /// The window that has to have the same rates: 10 s, so that the burst of a start-up does not
-    /// stand for the passes after it.
-    pub recent_ns: u64,
-}
-
-impl Default for DirectoryScanStormThresholds {
-    fn default() -> Self {
-        Self {
-            suspected_passes: 4.0,
-            suspected_span_ns: 5 * SECOND_NS,
-            confirmed_passes: 6.0,
-            confirmed_span_ns: 14 * SECOND_NS,
-            passes_per_minute: 15.0,
-            directories_per_minute: 600.0,
-            unchanged_share: 0.5,
-            medium_per_minute: 3_000.0,
-            high_per_minute: 30_000.0,
-            window_ns: 60 * SECOND_NS,
-            recent_ns: 10 * SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `directory-scan-storm`.
+    pub struct DirectoryScanStormThresholds {
+        /// Passes over a tree, by all lines, that are suspected: 4. A program that starts looks at
+        /// its directories once or twice.
+        pub suspected_passes: f64 = 4.0,
+        /// Time from the first to the last of them: 5 s.
+        pub suspected_span_ns: u64 = 5 * SECOND_NS,
+        /// Passes that are confirmed: 6.
+        pub confirmed_passes: f64 = 6.0,
+        /// Time from the first to the last of those: 14 s. What a start-up or a build reads, it
+        /// reads within less.
+        pub confirmed_span_ns: u64 = 14 * SECOND_NS,
+        /// Passes a minute from which it is a storm: 15. One pass for each question that a person
+        /// asks, every 8 s, is not.
+        pub passes_per_minute: f64 = 15.0,
+        /// Directories a minute, besides: 600, ten a second. A small tree may be looked at each
+        /// second.
+        pub directories_per_minute: f64 = 600.0,
+        /// Share of the directories read again that had not changed: 0.5. A directory through which
+        /// files come and go must be read again.
+        pub unchanged_share: f64 = 0.5,
+        /// Directories a minute that are medium: 3,000.
+        pub medium_per_minute: f64 = 3_000.0,
+        /// Directories a minute that are high: 30,000. At 50 µs each, with the objects that Python
+        /// makes of the names, that is a fortieth of a CPU.
+        pub high_per_minute: f64 = 30_000.0,
+        /// The window of the rates: a minute.
+        pub window_ns: u64 = 60 * SECOND_NS,
+        /// The window that has to have the same rates: 10 s, so that the burst of a start-up does
+        /// not stand for the passes after it.
+        pub recent_ns: u64 = 10 * SECOND_NS,
     }
 }
 

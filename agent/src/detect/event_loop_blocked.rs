@@ -6,50 +6,38 @@ use crate::event::Object;
 use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::{Act, WaitClass};
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::{Verdicts, awaited, event_loop, wording};
 
-/// Thresholds of `event-loop-blocked`. The kernel side tells of standstills from 50 ms: shorter ones
-/// are within what a busy loop's turn takes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventLoopBlockedThresholds {
-    /// Mean standstill from which it is critical: 1 s, the audits' band. Users notice, and other
-    /// services' timeouts and health checks begin to fail.
-    pub critical_ns: u64,
-    /// Mean standstill from which it is high: 100 ms, the audits' band.
-    pub high_ns: u64,
-    /// Standstills that confirm it: 3. What is done once (a lazy import, a model that is loaded when
-    /// the service starts) is over before anybody waits.
-    pub confirmed_count: u64,
-    /// The same where the mean is below `high_ns`: 6. A machine that is busy elsewhere stretches a
-    /// turn now and then, at one line or another.
-    pub short_count: u64,
-    /// Time between the first and the last that confirms it: 4 s. A start-up's turns follow at once.
-    pub span_ns: u64,
-    /// Share of the time that the loop stands still at the line: 0.005. Below that a heart-beat each
-    /// second is late for less than 5 ms in the mean.
-    pub share: f64,
-    /// Mean wait up to which a thread lock that is mostly not had in time is the GIL: 50 ms. Each 5 ms
-    /// (and later, on a machine that is busy) a thread asks for it again while others compute; that is
-    /// not the doing of the line that the loop happens to be at.
-    pub gil_ns: u64,
-    /// The window of rate and share: the last minute.
-    pub window_ns: u64,
-}
-
-impl Default for EventLoopBlockedThresholds {
-    fn default() -> Self {
-        Self {
-            critical_ns: SECOND_NS,
-            high_ns: SECOND_NS / 10,
-            confirmed_count: 3,
-            short_count: 6,
-            span_ns: 4 * SECOND_NS,
-            share: 0.005,
-            gil_ns: 50_000_000,
-            window_ns: 60 * SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `event-loop-blocked`. The kernel side tells of standstills from 50 ms: shorter
+    /// ones are within what a busy loop's turn takes.
+    pub struct EventLoopBlockedThresholds {
+        /// Mean standstill from which it is critical: 1 s, the audits' band. Users notice, and
+        /// other services' timeouts and health checks begin to fail.
+        pub critical_ns: u64 = SECOND_NS,
+        /// Mean standstill from which it is high: 100 ms, the audits' band.
+        pub high_ns: u64 = SECOND_NS / 10,
+        /// Standstills that confirm it: 3. What is done once (a lazy import, a model that is loaded
+        /// when the service starts) is over before anybody waits.
+        pub confirmed_count: u64 = 3,
+        /// The same where the mean is below `high_ns`: 6. A machine that is busy elsewhere
+        /// stretches a turn now and then, at one line or another.
+        pub short_count: u64 = 6,
+        /// Time between the first and the last that confirms it: 4 s. A start-up's turns follow at
+        /// once.
+        pub span_ns: u64 = 4 * SECOND_NS,
+        /// Share of the time that the loop stands still at the line: 0.005. Below that a heart-beat
+        /// each second is late for less than 5 ms in the mean.
+        pub share: f64 = 0.005,
+        /// Mean wait up to which a thread lock that is mostly not had in time is the GIL: 50 ms.
+        /// Each 5 ms (and later, on a machine that is busy) a thread asks for it again while others
+        /// compute; that is not the doing of the line that the loop happens to be at.
+        pub gil_ns: u64 = 50_000_000,
+        /// The window of rate and share: the last minute.
+        pub window_ns: u64 = 60 * SECOND_NS,
     }
 }
 

@@ -10,38 +10,30 @@ use crate::event::ProcessId;
 use crate::ledger::{Ledger, SECOND_NS};
 use crate::python::{Frame, Stack};
 
+use super::adjust::thresholds;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::{Verdicts, event_loop, wording};
 
-/// Thresholds of `event-loop-churn`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventLoopChurnThresholds {
-    /// Loops that a line has to make: 8. A program may have a few, one a thread, for its whole life.
-    pub loops: u64,
-    /// Time between the first and the last of them: 8 s. Those of a pool's threads come at once.
-    pub span_ns: u64,
-    /// Loops a minute: 12. A job that a scheduler starts every minute, or every 10 s, may have its own
-    /// loop: half a millisecond in 10 s is nothing.
-    pub per_minute: f64,
-    /// Loops a minute from which it is medium: 55, one a second less the jitter of measuring it.
-    pub medium_per_minute: f64,
-    /// Loops a minute from which it is high: 1,200, 20 a second, where a percent of a CPU goes into
-    /// their beginnings and ends.
-    pub high_per_minute: f64,
-    /// Silence after the last: 10 s. Then it is over.
-    pub silence_ns: u64,
-}
-
-impl Default for EventLoopChurnThresholds {
-    fn default() -> Self {
-        Self {
-            loops: 8,
-            span_ns: 8 * SECOND_NS,
-            per_minute: 12.0,
-            medium_per_minute: 55.0,
-            high_per_minute: 1_200.0,
-            silence_ns: 10 * SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `event-loop-churn`.
+    pub struct EventLoopChurnThresholds {
+        /// Loops that a line has to make: 8. A program may have a few, one a thread, for its whole
+        /// life.
+        pub loops: u64 = 8,
+        /// Time between the first and the last of them: 8 s. Those of a pool's threads come at
+        /// once.
+        pub span_ns: u64 = 8 * SECOND_NS,
+        /// Loops a minute: 12. A job that a scheduler starts every minute, or every 10 s, may have
+        /// its own loop: half a millisecond in 10 s is nothing.
+        pub per_minute: f64 = 12.0,
+        /// Loops a minute from which it is medium: 55, one a second less the jitter of measuring
+        /// it.
+        pub medium_per_minute: f64 = 55.0,
+        /// Loops a minute from which it is high: 1,200, 20 a second, where a percent of a CPU goes
+        /// into their beginnings and ends.
+        pub high_per_minute: f64 = 1_200.0,
+        /// Silence after the last: 10 s. Then it is over.
+        pub silence_ns: u64 = 10 * SECOND_NS,
     }
 }
 

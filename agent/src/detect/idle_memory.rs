@@ -9,6 +9,7 @@ use crate::event::ProcessId;
 use crate::ledger::{Ledger, MemorySample, Process, SECOND_NS};
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::mapped;
@@ -16,51 +17,34 @@ use super::wording;
 
 const MIB: u64 = 1 << 20;
 
-/// Thresholds of `idle-memory`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IdleMemoryThresholds {
-    /// Mean size of a line's mappings from which they are large pieces: 64 MiB.
-    pub piece_bytes: u64,
-    /// Bytes of such pieces that have to be held: 128 MiB.
-    pub held_bytes: u64,
-    /// Their share of the process's memory: 0.5.
-    pub held_share: f64,
-    /// Bytes from which a process is told of whatever holds them: 1 GiB, after `long_ns`.
-    pub much_bytes: u64,
-    /// How long nothing has to be done to suspect it: 15 s.
-    pub suspected_ns: u64,
-    /// And to confirm it: 25 s. Longer than a service under any load rests.
-    pub confirmed_ns: u64,
-    /// And where the pieces were not seen to come: 10 minutes.
-    pub long_ns: u64,
-    /// Share of a CPU below which nothing is done: 0.01, what a loop that looks once a second takes.
-    pub idle_share: f64,
-    /// Share of a CPU in any one second that ends it: 0.05.
-    pub busy_share: f64,
-    /// Share by which the memory may move meanwhile: 0.05.
-    pub moved_share: f64,
-    /// Bytes from which it is medium: 1 GiB.
-    pub medium_bytes: u64,
-    /// Bytes from which it is high: 4 GiB, half of a small machine.
-    pub high_bytes: u64,
-}
-
-impl Default for IdleMemoryThresholds {
-    fn default() -> Self {
-        Self {
-            piece_bytes: 64 * MIB,
-            held_bytes: 128 * MIB,
-            held_share: 0.5,
-            much_bytes: 1_024 * MIB,
-            suspected_ns: 15 * SECOND_NS,
-            confirmed_ns: 25 * SECOND_NS,
-            long_ns: 600 * SECOND_NS,
-            idle_share: 0.01,
-            busy_share: 0.05,
-            moved_share: 0.05,
-            medium_bytes: 1_024 * MIB,
-            high_bytes: 4_096 * MIB,
-        }
+thresholds! {
+    /// Thresholds of `idle-memory`.
+    pub struct IdleMemoryThresholds {
+        /// Mean size of a line's mappings from which they are large pieces: 64 MiB.
+        pub piece_bytes: u64 = 64 * MIB,
+        /// Bytes of such pieces that have to be held: 128 MiB.
+        pub held_bytes: u64 = 128 * MIB,
+        /// Their share of the process's memory: 0.5.
+        pub held_share: f64 = 0.5,
+        /// Bytes from which a process is told of whatever holds them: 1 GiB, after `long_ns`.
+        pub much_bytes: u64 = 1_024 * MIB,
+        /// How long nothing has to be done to suspect it: 15 s.
+        pub suspected_ns: u64 = 15 * SECOND_NS,
+        /// And to confirm it: 25 s. Longer than a service under any load rests.
+        pub confirmed_ns: u64 = 25 * SECOND_NS,
+        /// And where the pieces were not seen to come: 10 minutes.
+        pub long_ns: u64 = 600 * SECOND_NS,
+        /// Share of a CPU below which nothing is done: 0.01, what a loop that looks once a second
+        /// takes.
+        pub idle_share: f64 = 0.01,
+        /// Share of a CPU in any one second that ends it: 0.05.
+        pub busy_share: f64 = 0.05,
+        /// Share by which the memory may move meanwhile: 0.05.
+        pub moved_share: f64 = 0.05,
+        /// Bytes from which it is medium: 1 GiB.
+        pub medium_bytes: u64 = 1_024 * MIB,
+        /// Bytes from which it is high: 4 GiB, half of a small machine.
+        pub high_bytes: u64 = 4_096 * MIB,
     }
 }
 

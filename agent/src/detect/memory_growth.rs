@@ -12,6 +12,7 @@ use crate::ledger::{Ledger, MemoryHistory, MemorySample, Process, SECOND_NS};
 use crate::source::{Act, Mapped};
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::mapped::{self, MappedByLine};
@@ -19,69 +20,49 @@ use super::wording;
 
 const MIB: u64 = 1 << 20;
 
-/// Thresholds of `memory-growth`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MemoryGrowthThresholds {
-    /// The times that are looked at, in seconds, the longest first: 640, 320, 160, 80, 40 and 20. The
-    /// faster it grows, the sooner it is sure.
-    pub windows_s: [u64; 6],
-    /// Growth within the window from which it counts: 6 MiB, more than the system's counts of pages
-    /// are off by, and than a program gains by warming up over 20 s.
-    pub least_bytes: u64,
-    /// The same as a share of what the process has: 0.01. Large processes move more.
-    pub least_share: f64,
-    /// What each quarter must have of the mean of the four: 0.5.
-    pub each_quarter: f64,
-    /// What the last one must: 0.75. The growth of a cache that fills tires.
-    pub last_quarter: f64,
-    /// How far it may fall back in between, as a share of the growth: 0.15. What rises and falls is
-    /// work, not growth.
-    pub fall: f64,
-    /// Share of a CPU from which the process is busy with one thing, such as to load: 0.8.
-    pub busy_share: f64,
-    /// Share of the growth that it has read from files from which it is loading: 0.5.
-    pub read_share: f64,
-    /// Files a second that it opens for the first time from which it is loading: 0.5. Imports and
-    /// installers meet many, a service at work mostly those that it knows.
-    pub new_files_per_second: f64,
-    /// How many times its growth a process may have returned to the system within the window: 50. What
-    /// takes and returns hundreds of megabytes for each request is met by the samples at another
-    /// moment of it each time, and that looks like growth.
-    pub turnover: f64,
-    /// The window from which a process that is busy or loads is told all the same: 320 s.
-    pub busy_window_s: u64,
-    /// Share of the growth that a line's calls have to have mapped for the line to be named: 0.5.
-    pub explained_share: f64,
-    /// The window from which growth is told of the process where no line explains it: 80 s.
-    pub unexplained_window_s: u64,
-    /// Bytes a minute from which it is medium: 5 MiB, 7 GiB a day.
-    pub medium_per_minute: f64,
-    /// Bytes a minute from which it is high: 50 MiB, hours to the end of most machines' memory.
-    pub high_per_minute: f64,
-    /// Bytes a minute from which it is critical: 500 MiB, minutes to that.
-    pub critical_per_minute: f64,
-}
+/// The times that are looked at, in seconds, the longest first. The faster it grows, the sooner it is
+/// sure.
+const WINDOWS_S: [u64; 6] = [640, 320, 160, 80, 40, 20];
 
-impl Default for MemoryGrowthThresholds {
-    fn default() -> Self {
-        Self {
-            windows_s: [640, 320, 160, 80, 40, 20],
-            least_bytes: 6 * MIB,
-            least_share: 0.01,
-            each_quarter: 0.5,
-            last_quarter: 0.75,
-            fall: 0.15,
-            busy_share: 0.8,
-            read_share: 0.5,
-            new_files_per_second: 0.5,
-            turnover: 50.0,
-            busy_window_s: 320,
-            explained_share: 0.5,
-            unexplained_window_s: 80,
-            medium_per_minute: 5.0 * MIB as f64,
-            high_per_minute: 50.0 * MIB as f64,
-            critical_per_minute: 500.0 * MIB as f64,
-        }
+thresholds! {
+    /// Thresholds of `memory-growth`.
+    pub struct MemoryGrowthThresholds {
+        /// Growth within the window from which it counts: 6 MiB, more than the system's counts of
+        /// pages are off by, and than a program gains by warming up over 20 s.
+        pub least_bytes: u64 = 6 * MIB,
+        /// The same as a share of what the process has: 0.01. Large processes move more.
+        pub least_share: f64 = 0.01,
+        /// What each quarter must have of the mean of the four: 0.5.
+        pub each_quarter: f64 = 0.5,
+        /// What the last one must: 0.75. The growth of a cache that fills tires.
+        pub last_quarter: f64 = 0.75,
+        /// How far it may fall back in between, as a share of the growth: 0.15. What rises and
+        /// falls is work, not growth.
+        pub fall: f64 = 0.15,
+        /// Share of a CPU from which the process is busy with one thing, such as to load: 0.8.
+        pub busy_share: f64 = 0.8,
+        /// Share of the growth that it has read from files from which it is loading: 0.5.
+        pub read_share: f64 = 0.5,
+        /// Files a second that it opens for the first time from which it is loading: 0.5. Imports
+        /// and installers meet many, a service at work mostly those that it knows.
+        pub new_files_per_second: f64 = 0.5,
+        /// How many times its growth a process may have returned to the system within the window:
+        /// 50. What takes and returns hundreds of megabytes for each request is met by the samples
+        /// at another moment of it each time, and that looks like growth.
+        pub turnover: f64 = 50.0,
+        /// The window from which a process that is busy or loads is told all the same: 320 s.
+        pub busy_window_s: u64 = 320,
+        /// Share of the growth that a line's calls have to have mapped for the line to be named:
+        /// 0.5.
+        pub explained_share: f64 = 0.5,
+        /// The window from which growth is told of the process where no line explains it: 80 s.
+        pub unexplained_window_s: u64 = 80,
+        /// Bytes a minute from which it is medium: 5 MiB, 7 GiB a day.
+        pub medium_per_minute: f64 = 5.0 * MIB as f64,
+        /// Bytes a minute from which it is high: 50 MiB, hours to the end of most machines' memory.
+        pub high_per_minute: f64 = 50.0 * MIB as f64,
+        /// Bytes a minute from which it is critical: 500 MiB, minutes to that.
+        pub critical_per_minute: f64 = 500.0 * MIB as f64,
     }
 }
 
@@ -93,8 +74,7 @@ pub(super) fn evaluate(
     verdicts: &mut Verdicts,
 ) {
     for (id, process) in ledger.processes().filter(|(_, process)| process.ended_ns.is_none()) {
-        let grown = thresholds
-            .windows_s
+        let grown = WINDOWS_S
             .iter()
             .find_map(|window_s| Grown::over(&process.memory, *window_s, thresholds));
         if let Some(grown) = grown {

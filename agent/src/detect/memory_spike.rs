@@ -10,6 +10,7 @@ use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::{Act, Mapped};
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::same_line::{lately, same_line};
@@ -17,52 +18,36 @@ use super::wording;
 
 const MIB: u64 = 1 << 20;
 
-/// Thresholds of `memory-spike`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MemorySpikeThresholds {
-    /// How far back is looked: 120 s, as far as sums of lines are kept.
-    pub window_ns: u64,
-    /// Mean size of what a line maps from which it is a large piece: 64 MiB. The allocator maps each
-    /// of that size by itself, so that it is known when it comes and goes.
-    pub piece_bytes: u64,
-    /// The same where the piece is alone: 256 MiB.
-    pub lone_piece_bytes: u64,
-    /// Its share of the most that the process had in that time: 0.2. Less is no spike in it.
-    pub piece_share: f64,
-    /// How often two at once have to be seen to be confirmed: 2. Once is suspected: a model is
-    /// replaced when there is a better one.
-    pub times: u64,
-    /// How often a lone piece has to come and go: 4.
-    pub lone_times: u64,
-    /// How long the old piece is held beside the new one, at least: 0.5 s, beyond the time that the
-    /// line itself reads. A loop over large files (`data = file.read()`) holds the last one until the
-    /// next is read, and no longer.
-    pub held_ns: u64,
-    /// And at most: 6 s. What is held for longer is in use.
-    pub longest_ns: u64,
-    /// How often a minute the line may map: 30. What maps more often computes with large arrays.
-    pub most_per_minute: f64,
-    /// Bytes above what it has otherwise from which it is high: 1 GiB.
-    pub high_bytes: u64,
-    /// Bytes from which it is critical: 4 GiB, half of a small machine.
-    pub critical_bytes: u64,
-}
-
-impl Default for MemorySpikeThresholds {
-    fn default() -> Self {
-        Self {
-            window_ns: 120 * SECOND_NS,
-            piece_bytes: 64 * MIB,
-            lone_piece_bytes: 256 * MIB,
-            piece_share: 0.2,
-            times: 2,
-            lone_times: 4,
-            held_ns: SECOND_NS / 2,
-            longest_ns: 6 * SECOND_NS,
-            most_per_minute: 30.0,
-            high_bytes: 1_024 * MIB,
-            critical_bytes: 4_096 * MIB,
-        }
+thresholds! {
+    /// Thresholds of `memory-spike`.
+    pub struct MemorySpikeThresholds {
+        /// How far back is looked: 120 s, as far as sums of lines are kept.
+        pub window_ns: u64 = 120 * SECOND_NS,
+        /// Mean size of what a line maps from which it is a large piece: 64 MiB. The allocator maps
+        /// each of that size by itself, so that it is known when it comes and goes.
+        pub piece_bytes: u64 = 64 * MIB,
+        /// The same where the piece is alone: 256 MiB.
+        pub lone_piece_bytes: u64 = 256 * MIB,
+        /// Its share of the most that the process had in that time: 0.2. Less is no spike in it.
+        pub piece_share: f64 = 0.2,
+        /// How often two at once have to be seen to be confirmed: 2. Once is suspected: a model is
+        /// replaced when there is a better one.
+        pub times: u64 = 2,
+        /// How often a lone piece has to come and go: 4.
+        pub lone_times: u64 = 4,
+        /// How long the old piece is held beside the new one, at least: 0.5 s, beyond the time that
+        /// the line itself reads. A loop over large files (`data = file.read()`) holds the last one
+        /// until the next is read, and no longer.
+        pub held_ns: u64 = SECOND_NS / 2,
+        /// And at most: 6 s. What is held for longer is in use.
+        pub longest_ns: u64 = 6 * SECOND_NS,
+        /// How often a minute the line may map: 30. What maps more often computes with large
+        /// arrays.
+        pub most_per_minute: f64 = 30.0,
+        /// Bytes above what it has otherwise from which it is high: 1 GiB.
+        pub high_bytes: u64 = 1_024 * MIB,
+        /// Bytes from which it is critical: 4 GiB, half of a small machine.
+        pub critical_bytes: u64 = 4_096 * MIB,
     }
 }
 

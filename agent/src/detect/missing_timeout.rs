@@ -9,40 +9,29 @@ use crate::event::ObjectId;
 use crate::ledger::{Conduct, Deed, Ledger, SECOND_NS, is_accepted};
 use crate::source::{Act, WaitClass};
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::{Verdicts, wording};
 
-/// Thresholds of `missing-timeout`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MissingTimeoutThresholds {
-    /// How long such a wait has to have lasted once: 0.9 s. Below a second nobody misses a limit; the
-    /// rest is for a peer that answers "after a second" and means it.
-    pub least_ns: u64,
-    /// How often such waits have to have been, and
-    pub confirmed_count: u64,
-    /// how long together, to be confirmed: twice and 2.5 s. One long answer at start (a model that is
-    /// fetched, a schema) need not come again.
-    pub confirmed_ns: u64,
-    /// A single wait from which it is confirmed all the same: 10 s, where most clients' own limits
-    /// lie.
-    pub confirmed_once_ns: u64,
-    /// A wait from which it is high: 10 s.
-    pub high_ns: u64,
-    /// How long a wait that is not confirmed keeps being suspected: 10 s.
-    pub recent_ns: u64,
-}
-
-impl Default for MissingTimeoutThresholds {
-    fn default() -> Self {
-        Self {
-            least_ns: 900_000_000,
-            confirmed_count: 2,
-            confirmed_ns: 2_500_000_000,
-            confirmed_once_ns: 10 * SECOND_NS,
-            high_ns: 10 * SECOND_NS,
-            recent_ns: 10 * SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `missing-timeout`.
+    pub struct MissingTimeoutThresholds {
+        /// How long such a wait has to have lasted once: 0.9 s. Below a second nobody misses a
+        /// limit; the rest is for a peer that answers "after a second" and means it.
+        pub least_ns: u64 = 900_000_000,
+        /// How often such waits have to have been, and
+        pub confirmed_count: u64 = 2,
+        /// how long together, to be confirmed: twice and 2.5 s. One long answer at start (a model
+        /// that is fetched, a schema) need not come again.
+        pub confirmed_ns: u64 = 2_500_000_000,
+        /// A single wait from which it is confirmed all the same: 10 s, where most clients' own
+        /// limits lie.
+        pub confirmed_once_ns: u64 = 10 * SECOND_NS,
+        /// A wait from which it is high: 10 s.
+        pub high_ns: u64 = 10 * SECOND_NS,
+        /// How long a wait that is not confirmed keeps being suspected: 10 s.
+        pub recent_ns: u64 = 10 * SECOND_NS,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Rules::evaluate`] judges afresh at each call; a [`Board`] keeps the findings' identity over time
 //! and tells what is new. One rule a file; every number that they decide by is in [`Thresholds`].
 
+mod adjust;
 mod advice;
 mod awaited;
 mod board;
@@ -46,6 +47,7 @@ mod wording;
 mod write_storm;
 mod written_file;
 
+pub use adjust::{Number, Threshold};
 pub use board::{Board, Change, FindingKey, News, Refutation, Verdicts};
 pub use busy_poll::BusyPollThresholds;
 pub use connection_churn::ConnectionChurnThresholds;
@@ -119,7 +121,12 @@ impl Rules {
 
     /// A board with these rules' thresholds.
     pub fn board(&self) -> Board {
-        Board::new(self.thresholds.board.clone())
+        Board::new(self.board_thresholds())
+    }
+
+    /// The thresholds of a board.
+    pub fn board_thresholds(&self) -> BoardThresholds {
+        self.thresholds.board.clone()
     }
 }
 

@@ -12,56 +12,42 @@ use crate::python::Frame;
 use crate::source::{Act, LiveChild};
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::commands::Commands;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::wording;
 
-/// Thresholds of `process-leak`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProcessLeakThresholds {
-    /// Ended and unreaped children of a line from which it is told: 3.
-    pub unreaped: u64,
-    /// Of these for it to be confirmed: 5.
-    pub confirmed_unreaped: u64,
-    /// How long the first of them has waited to be reaped to be confirmed: 8 s. Loops that look after
-    /// their children do it every few seconds.
-    pub unreaped_ns: u64,
-    /// Running children of a line that none is taken from: 17 and more can be a pool no longer on
-    /// the machines that most programs run on; fewer are not told unless some have ended.
-    pub running: u64,
-    /// How long these have to become more: a minute, longer than a pool takes to fill.
-    pub running_span_ns: u64,
-    /// How long children must have been made for, at least: 10 s. What was made at once is a batch.
-    pub span_ns: u64,
-    /// Share of a line's children that may have been reaped: 0.2. Who reaps more has a way to do it.
-    pub reaped_share: f64,
-    /// How long ended children have to wait to be told whatever is reaped besides: two minutes. Who
-    /// forgets them on one path only, where an exception passes, never comes back to them.
-    pub forgotten_ns: u64,
-    /// Of the four parts of the span, those in which some of what lingers was made: 3.
-    pub parts: usize,
-    /// Lingering children from which it is high: 100; a user may have some thousands.
-    pub high: u64,
-    /// Lingering children from which it is critical: 1,000.
-    pub critical: u64,
-}
-
-impl Default for ProcessLeakThresholds {
-    fn default() -> Self {
-        Self {
-            unreaped: 3,
-            confirmed_unreaped: 5,
-            unreaped_ns: 8 * SECOND_NS,
-            running: 17,
-            running_span_ns: 60 * SECOND_NS,
-            span_ns: 10 * SECOND_NS,
-            reaped_share: 0.2,
-            forgotten_ns: 120 * SECOND_NS,
-            parts: 3,
-            high: 100,
-            critical: 1_000,
-        }
+thresholds! {
+    /// Thresholds of `process-leak`.
+    pub struct ProcessLeakThresholds {
+        /// Ended and unreaped children of a line from which it is told: 3.
+        pub unreaped: u64 = 3,
+        /// Of these for it to be confirmed: 5.
+        pub confirmed_unreaped: u64 = 5,
+        /// How long the first of them has waited to be reaped to be confirmed: 8 s. Loops that look
+        /// after their children do it every few seconds.
+        pub unreaped_ns: u64 = 8 * SECOND_NS,
+        /// Running children of a line that none is taken from: 17 and more can be a pool no longer
+        /// on the machines that most programs run on; fewer are not told unless some have ended.
+        pub running: u64 = 17,
+        /// How long these have to become more: a minute, longer than a pool takes to fill.
+        pub running_span_ns: u64 = 60 * SECOND_NS,
+        /// How long children must have been made for, at least: 10 s. What was made at once is a
+        /// batch.
+        pub span_ns: u64 = 10 * SECOND_NS,
+        /// Share of a line's children that may have been reaped: 0.2. Who reaps more has a way to
+        /// do it.
+        pub reaped_share: f64 = 0.2,
+        /// How long ended children have to wait to be told whatever is reaped besides: two minutes.
+        /// Who forgets them on one path only, where an exception passes, never comes back to them.
+        pub forgotten_ns: u64 = 120 * SECOND_NS,
+        /// Of the four parts of the span, those in which some of what lingers was made: 3.
+        pub parts: usize = 3,
+        /// Lingering children from which it is high: 100; a user may have some thousands.
+        pub high: u64 = 100,
+        /// Lingering children from which it is critical: 1,000.
+        pub critical: u64 = 1_000,
     }
 }
 

@@ -9,54 +9,39 @@ use crate::event::ObjectId;
 use crate::ledger::{Conduct, Deed, Ledger, Owner, SECOND_NS};
 use crate::source::Act;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::{Verdicts, file_use, wording};
 
-/// Thresholds of `repeated-read`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RepeatedReadThresholds {
-    /// Unneeded passes over one file that are suspected: 3. Reading a file twice or three times while
-    /// starting is common, and costs nothing.
-    pub suspected_passes: u64,
-    /// Time between the first and the last pass over that file, to be suspected: 5 s.
-    pub suspected_span_ns: u64,
-    /// Unneeded passes over one file that are confirmed: 5.
-    pub confirmed_passes: u64,
-    /// The same time, to be confirmed: 15 s. What a start-up reads often it reads within less.
-    pub confirmed_span_ns: u64,
-    /// Share of the bytes read by the line that a cache would have saved: 0.5. A line that mostly
-    /// reads what is new is not mended by a cache.
-    pub saved_share: f64,
-    /// Unneeded bytes a minute from which it is worth a word: 1 MB. A small setting that is looked at
-    /// once a second is not.
-    pub bytes_per_minute: f64,
-    /// Unneeded passes a minute from which it is, however small the files: 300, five a second. Each
-    /// costs an open, two reads, a close, and the parsing.
-    pub passes_per_minute: f64,
-    /// Bytes that a cache would have to hold, above which it stays a suspicion: 256 MB. Training data
-    /// is read once an epoch because it does not fit.
-    pub cacheable_bytes: u64,
-    /// Unneeded bytes a minute that are medium: 10 MB.
-    pub medium_bytes_per_minute: f64,
-    /// Unneeded bytes a minute that are high: 1 GB.
-    pub high_bytes_per_minute: f64,
-}
-
-impl Default for RepeatedReadThresholds {
-    fn default() -> Self {
-        Self {
-            suspected_passes: 3,
-            suspected_span_ns: 5 * SECOND_NS,
-            confirmed_passes: 5,
-            confirmed_span_ns: 15 * SECOND_NS,
-            saved_share: 0.5,
-            bytes_per_minute: 1e6,
-            passes_per_minute: 300.0,
-            cacheable_bytes: 256_000_000,
-            medium_bytes_per_minute: 10e6,
-            high_bytes_per_minute: 1e9,
-        }
+thresholds! {
+    /// Thresholds of `repeated-read`.
+    pub struct RepeatedReadThresholds {
+        /// Unneeded passes over one file that are suspected: 3. Reading a file twice or three times
+        /// while starting is common, and costs nothing.
+        pub suspected_passes: u64 = 3,
+        /// Time between the first and the last pass over that file, to be suspected: 5 s.
+        pub suspected_span_ns: u64 = 5 * SECOND_NS,
+        /// Unneeded passes over one file that are confirmed: 5.
+        pub confirmed_passes: u64 = 5,
+        /// The same time, to be confirmed: 15 s. What a start-up reads often it reads within less.
+        pub confirmed_span_ns: u64 = 15 * SECOND_NS,
+        /// Share of the bytes read by the line that a cache would have saved: 0.5. A line that
+        /// mostly reads what is new is not mended by a cache.
+        pub saved_share: f64 = 0.5,
+        /// Unneeded bytes a minute from which it is worth a word: 1 MB. A small setting that is
+        /// looked at once a second is not.
+        pub bytes_per_minute: f64 = 1e6,
+        /// Unneeded passes a minute from which it is, however small the files: 300, five a second.
+        /// Each costs an open, two reads, a close, and the parsing.
+        pub passes_per_minute: f64 = 300.0,
+        /// Bytes that a cache would have to hold, above which it stays a suspicion: 256 MB.
+        /// Training data is read once an epoch because it does not fit.
+        pub cacheable_bytes: u64 = 256_000_000,
+        /// Unneeded bytes a minute that are medium: 10 MB.
+        pub medium_bytes_per_minute: f64 = 10e6,
+        /// Unneeded bytes a minute that are high: 1 GB.
+        pub high_bytes_per_minute: f64 = 1e9,
     }
 }
 

@@ -6,31 +6,28 @@ use crate::event::ObjectId;
 use crate::ledger::{Conduct, Deed, Ledger};
 use crate::source::Act;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Evidence, Finding, Kind, Severity};
 use super::pace::Pace;
 use super::{Verdicts, connections, wording};
 
-/// Thresholds of `retry-storm`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RetryStormThresholds {
-    /// Vain attempts a minute at one peer from which they are a storm: 120, two a second. A tick a
-    /// second that looks whether the peer is back makes 60; with back-off from a second on it is
-    /// ten in the first minute.
-    pub per_minute: f64,
-    /// Share of the attempts at the peer that have to fail: 0.9. A peer that mostly answers is
-    /// there.
-    pub failed_share: f64,
-    /// Share of the failures that may be made up for by connections to another address, for them to
-    /// be a fall-back and no retries: 0.8. `localhost` is ::1 first, and then 127.0.0.1.
-    pub fall_back_share: f64,
-    /// Attempts a minute from which it is high: 600, ten a second.
-    pub high_per_minute: f64,
-}
-
-impl Default for RetryStormThresholds {
-    fn default() -> Self {
-        Self { per_minute: 120.0, failed_share: 0.9, fall_back_share: 0.8, high_per_minute: 600.0 }
+thresholds! {
+    /// Thresholds of `retry-storm`.
+    pub struct RetryStormThresholds {
+        /// Vain attempts a minute at one peer from which they are a storm: 120, two a second. A
+        /// tick a second that looks whether the peer is back makes 60; with back-off from a second
+        /// on it is ten in the first minute.
+        pub per_minute: f64 = 120.0,
+        /// Share of the attempts at the peer that have to fail: 0.9. A peer that mostly answers is
+        /// there.
+        pub failed_share: f64 = 0.9,
+        /// Share of the failures that may be made up for by connections to another address, for
+        /// them to be a fall-back and no retries: 0.8. `localhost` is ::1 first, and then
+        /// 127.0.0.1.
+        pub fall_back_share: f64 = 0.8,
+        /// Attempts a minute from which it is high: 600, ten a second.
+        pub high_per_minute: f64 = 600.0,
     }
 }
 

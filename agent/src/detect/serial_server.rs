@@ -7,47 +7,35 @@ use crate::event::ProcessId;
 use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::Act;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::{Verdicts, wording};
 
-/// Thresholds of `serial-server`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SerialServerThresholds {
-    /// How long the longest wait in the queue has to be: 0.5 s, half of what people take for
-    /// standing still.
-    pub longest_ns: u64,
-    /// The mean wait: 0.2 s. A thread that only accepts and is kept from the CPU, by the others or by
-    /// the interpreter's lock, comes to tens of milliseconds.
-    pub mean_ns: u64,
-    /// Connections that have to have waited, to be suspected: 2.
-    pub suspected_count: u64,
-    /// The same to be confirmed: 4, and
-    pub confirmed_count: u64,
-    /// so long from the first to the last of them: 4 s. At the first request a server imports and
-    /// fills its caches, once.
-    pub confirmed_span_ns: u64,
-    /// Share of the process's waiting that a line has to explain: 0.25. What is left is chance.
-    pub explained_share: f64,
-    /// Descriptors and calls that may hold the listening socket: 2, the server's own and one that a
-    /// parent kept or that a call uses. With more there are other workers, and a queue means load.
-    pub holders: u32,
-    /// A wait from which it is critical: 1 s, the audits' band.
-    pub critical_ns: u64,
-}
-
-impl Default for SerialServerThresholds {
-    fn default() -> Self {
-        Self {
-            longest_ns: 500_000_000,
-            mean_ns: 200_000_000,
-            suspected_count: 2,
-            confirmed_count: 4,
-            confirmed_span_ns: 4 * SECOND_NS,
-            explained_share: 0.25,
-            holders: 2,
-            critical_ns: SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `serial-server`.
+    pub struct SerialServerThresholds {
+        /// How long the longest wait in the queue has to be: 0.5 s, half of what people take for
+        /// standing still.
+        pub longest_ns: u64 = 500_000_000,
+        /// The mean wait: 0.2 s. A thread that only accepts and is kept from the CPU, by the others
+        /// or by the interpreter's lock, comes to tens of milliseconds.
+        pub mean_ns: u64 = 200_000_000,
+        /// Connections that have to have waited, to be suspected: 2.
+        pub suspected_count: u64 = 2,
+        /// The same to be confirmed: 4, and
+        pub confirmed_count: u64 = 4,
+        /// so long from the first to the last of them: 4 s. At the first request a server imports
+        /// and fills its caches, once.
+        pub confirmed_span_ns: u64 = 4 * SECOND_NS,
+        /// Share of the process's waiting that a line has to explain: 0.25. What is left is chance.
+        pub explained_share: f64 = 0.25,
+        /// Descriptors and calls that may hold the listening socket: 2, the server's own and one
+        /// that a parent kept or that a call uses. With more there are other workers, and a queue
+        /// means load.
+        pub holders: u32 = 2,
+        /// A wait from which it is critical: 1 s, the audits' band.
+        pub critical_ns: u64 = SECOND_NS,
     }
 }
 

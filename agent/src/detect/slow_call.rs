@@ -11,65 +11,48 @@ use crate::ledger::{Conduct, Deed, DescriptorKind, Ledger, SECOND_NS, is_accepte
 use crate::python::Frame;
 use crate::source::{Act, WaitClass};
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::{Verdicts, awaited, event_loop, wording};
 
-/// Thresholds of `slow-call`. The kernel side tells of calls from 10 ms: where the audits' lowest
-/// band begins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SlowCallThresholds {
-    /// Mean length from which it is critical: 1 s, the audits' band.
-    pub critical_ns: u64,
-    /// Mean length from which it is high: 100 ms, the audits' band.
-    pub high_ns: u64,
-    /// Slow calls that confirm it: 3. One may be a cold cache or a start.
-    pub count: u64,
-    /// The same where the mean is below `high_ns`: 8. Disks and machines hiccup for 20 ms.
-    pub medium_count: u64,
-    /// Time between the first and the last: 5 s. What comes at once and not again is a start.
-    pub span_ns: u64,
-    /// Share of a thread's time: 0.01. A slow call an hour is not what makes a program slow.
-    pub share: f64,
-    /// The same where the mean is below `high_ns`: 0.015. On a machine that is busy elsewhere, answers
-    /// that take 5 ms take 20 now and then.
-    pub medium_share: f64,
-    /// Mean length from which the answer of a peer or the flush of a disk is told at all: 30 ms. A
-    /// service that asks its database and its neighbours waits 10 to 20 ms for them all day long.
-    pub answer_ns: u64,
-    /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait for
-    /// work: 0.93. A supervisor waits for its children, a stand-by for its lock.
-    pub idle_share: f64,
-    /// The same for a named pipe, whose other end comes and goes as it likes: 0.5.
-    pub pipe_share: f64,
-    /// How often the same command has to be waited for: 3. A build runs many, each once.
-    pub same_command: u64,
-    /// Bytes a second from which reading is volume and not waiting: 20 MB, where a slow disk begins.
-    pub read_speed: f64,
-    /// The same for writing: 1 GB. A copy into the page cache is faster, a disk is slower.
-    pub write_speed: f64,
-    /// The window of rate and share: the last minute.
-    pub window_ns: u64,
-}
-
-impl Default for SlowCallThresholds {
-    fn default() -> Self {
-        Self {
-            critical_ns: SECOND_NS,
-            high_ns: SECOND_NS / 10,
-            count: 3,
-            medium_count: 8,
-            span_ns: 5 * SECOND_NS,
-            share: 0.01,
-            medium_share: 0.015,
-            answer_ns: 30_000_000,
-            idle_share: 0.93,
-            pipe_share: 0.5,
-            same_command: 3,
-            read_speed: 20e6,
-            write_speed: 1e9,
-            window_ns: 60 * SECOND_NS,
-        }
+thresholds! {
+    /// Thresholds of `slow-call`. The kernel side tells of calls from 10 ms: where the audits'
+    /// lowest band begins.
+    pub struct SlowCallThresholds {
+        /// Mean length from which it is critical: 1 s, the audits' band.
+        pub critical_ns: u64 = SECOND_NS,
+        /// Mean length from which it is high: 100 ms, the audits' band.
+        pub high_ns: u64 = SECOND_NS / 10,
+        /// Slow calls that confirm it: 3. One may be a cold cache or a start.
+        pub count: u64 = 3,
+        /// The same where the mean is below `high_ns`: 8. Disks and machines hiccup for 20 ms.
+        pub medium_count: u64 = 8,
+        /// Time between the first and the last: 5 s. What comes at once and not again is a start.
+        pub span_ns: u64 = 5 * SECOND_NS,
+        /// Share of a thread's time: 0.01. A slow call an hour is not what makes a program slow.
+        pub share: f64 = 0.01,
+        /// The same where the mean is below `high_ns`: 0.015. On a machine that is busy elsewhere,
+        /// answers that take 5 ms take 20 now and then.
+        pub medium_share: f64 = 0.015,
+        /// Mean length from which the answer of a peer or the flush of a disk is told at all: 30
+        /// ms. A service that asks its database and its neighbours waits 10 to 20 ms for them all
+        /// day long.
+        pub answer_ns: u64 = 30_000_000,
+        /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait
+        /// for work: 0.93. A supervisor waits for its children, a stand-by for its lock.
+        pub idle_share: f64 = 0.93,
+        /// The same for a named pipe, whose other end comes and goes as it likes: 0.5.
+        pub pipe_share: f64 = 0.5,
+        /// How often the same command has to be waited for: 3. A build runs many, each once.
+        pub same_command: u64 = 3,
+        /// Bytes a second from which reading is volume and not waiting: 20 MB, where a slow disk
+        /// begins.
+        pub read_speed: f64 = 20e6,
+        /// The same for writing: 1 GB. A copy into the page cache is faster, a disk is slower.
+        pub write_speed: f64 = 1e9,
+        /// The window of rate and share: the last minute.
+        pub window_ns: u64 = 60 * SECOND_NS,
     }
 }
 

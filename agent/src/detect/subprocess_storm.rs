@@ -10,56 +10,42 @@ use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::Act;
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::commands::Commands;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::same_line::{lately, quarters, same_line};
 use super::wording;
 
-/// Thresholds of `subprocess-storm`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SubprocessStormThresholds {
-    /// Processes a minute of a repeated command: 75, more than a scheduler that ticks once a second.
-    pub per_minute: f64,
-    /// Processes a minute where commands differ (or nothing is executed): 300, five a second.
-    pub distinct_per_minute: f64,
-    /// Mean life of a child up to which different commands are a storm: 100 ms. What runs for longer
-    /// does work that somebody wants; below, starting it is a large part of the cost.
-    pub short_ns: u64,
-    /// Share of the runs that repeat an earlier command from which it counts as repeated: 0.8.
-    pub repeated_share: f64,
-    /// How long it has to go on to be suspected: 10 s. A build starts its compilers in less.
-    pub suspected_ns: u64,
-    /// How long a repeated command has to go on to be confirmed: 20 s, every quarter of it busy.
-    pub confirmed_ns: u64,
-    /// How long different commands have to: two minutes. Jobs over a list of files end by then.
-    pub distinct_ns: u64,
-    /// What each quarter must have of the mean of the four: 0.4, so that one burst is no storm.
-    pub each_quarter: f64,
-    /// Processes a minute from which it is high: 220, four a second less the jitter of
-    /// measuring it.
-    pub high_per_minute: f64,
-    /// Share of the time that children run from which it is high: 0.1.
-    pub high_share: f64,
-    /// Share from which it is critical: 0.5, which a request spends waiting for them.
-    pub critical_share: f64,
-}
-
-impl Default for SubprocessStormThresholds {
-    fn default() -> Self {
-        Self {
-            per_minute: 75.0,
-            distinct_per_minute: 300.0,
-            short_ns: 100_000_000,
-            repeated_share: 0.8,
-            suspected_ns: 10 * SECOND_NS,
-            confirmed_ns: 20 * SECOND_NS,
-            distinct_ns: 120 * SECOND_NS,
-            each_quarter: 0.4,
-            high_per_minute: 220.0,
-            high_share: 0.1,
-            critical_share: 0.5,
-        }
+thresholds! {
+    /// Thresholds of `subprocess-storm`.
+    pub struct SubprocessStormThresholds {
+        /// Processes a minute of a repeated command: 75, more than a scheduler that ticks once a
+        /// second.
+        pub per_minute: f64 = 75.0,
+        /// Processes a minute where commands differ (or nothing is executed): 300, five a second.
+        pub distinct_per_minute: f64 = 300.0,
+        /// Mean life of a child up to which different commands are a storm: 100 ms. What runs for
+        /// longer does work that somebody wants; below, starting it is a large part of the cost.
+        pub short_ns: u64 = 100_000_000,
+        /// Share of the runs that repeat an earlier command from which it counts as repeated: 0.8.
+        pub repeated_share: f64 = 0.8,
+        /// How long it has to go on to be suspected: 10 s. A build starts its compilers in less.
+        pub suspected_ns: u64 = 10 * SECOND_NS,
+        /// How long a repeated command has to go on to be confirmed: 20 s, every quarter of it
+        /// busy.
+        pub confirmed_ns: u64 = 20 * SECOND_NS,
+        /// How long different commands have to: two minutes. Jobs over a list of files end by then.
+        pub distinct_ns: u64 = 120 * SECOND_NS,
+        /// What each quarter must have of the mean of the four: 0.4, so that one burst is no storm.
+        pub each_quarter: f64 = 0.4,
+        /// Processes a minute from which it is high: 220, four a second less the jitter of
+        /// measuring it.
+        pub high_per_minute: f64 = 220.0,
+        /// Share of the time that children run from which it is high: 0.1.
+        pub high_share: f64 = 0.1,
+        /// Share from which it is critical: 0.5, which a request spends waiting for them.
+        pub critical_share: f64 = 0.5,
     }
 }
 

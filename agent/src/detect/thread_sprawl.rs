@@ -10,6 +10,7 @@ use crate::ledger::{Conduct, Ledger, SECOND_NS};
 use crate::source::{Act, Mapped, Sums, WaitClass};
 
 use super::Verdicts;
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::same_line::{lately, quarters, same_line};
@@ -28,47 +29,32 @@ const POOLS: [&str; 6] = [
     "gevent/threadpool.py",
 ];
 
-/// Thresholds of `thread-sprawl`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ThreadSprawlThresholds {
-    /// Threads of a line, alive at once, from which it is told: 12. Hand-written pools have mostly
-    /// eight or fewer.
-    pub alive: u64,
-    /// The same for the threads of a pool or of a server: 128, more than their defaults (32, 40).
-    pub pooled_alive: u64,
-    /// Threads of a line from which it does not matter what they do: 64.
-    pub many: u64,
-    /// Share of the threads' time that they wait in calls, for fewer than that: 0.5. Threads that
-    /// rest on a queue or a lock are not counted as waiting: an idle pool harms nobody.
-    pub waiting_share: f64,
-    /// How long so many have to be there: 10 s for a suspicion.
-    pub suspected_ns: u64,
-    /// And to be confirmed: 18 s. A burst of work is over by then.
-    pub confirmed_ns: u64,
-    /// Threads of a line that are more in each quarter of the last 20 s are a leak from 12 on.
-    pub growing_ns: u64,
-    /// Threads from which it is medium: 32.
-    pub medium: u64,
-    /// Threads from which it is high: 128.
-    pub high: u64,
-    /// Threads from which it is critical: 1,000, where limits of containers lie.
-    pub critical: u64,
-}
-
-impl Default for ThreadSprawlThresholds {
-    fn default() -> Self {
-        Self {
-            alive: 12,
-            pooled_alive: 128,
-            many: 64,
-            waiting_share: 0.5,
-            suspected_ns: 10 * SECOND_NS,
-            confirmed_ns: 18 * SECOND_NS,
-            growing_ns: 20 * SECOND_NS,
-            medium: 32,
-            high: 128,
-            critical: 1_000,
-        }
+thresholds! {
+    /// Thresholds of `thread-sprawl`.
+    pub struct ThreadSprawlThresholds {
+        /// Threads of a line, alive at once, from which it is told: 12. Hand-written pools have
+        /// mostly eight or fewer.
+        pub alive: u64 = 12,
+        /// The same for the threads of a pool or of a server: 128, more than their defaults (32,
+        /// 40).
+        pub pooled_alive: u64 = 128,
+        /// Threads of a line from which it does not matter what they do: 64.
+        pub many: u64 = 64,
+        /// Share of the threads' time that they wait in calls, for fewer than that: 0.5. Threads
+        /// that rest on a queue or a lock are not counted as waiting: an idle pool harms nobody.
+        pub waiting_share: f64 = 0.5,
+        /// How long so many have to be there: 10 s for a suspicion.
+        pub suspected_ns: u64 = 10 * SECOND_NS,
+        /// And to be confirmed: 18 s. A burst of work is over by then.
+        pub confirmed_ns: u64 = 18 * SECOND_NS,
+        /// Threads of a line that are more in each quarter of the last 20 s are a leak from 12 on.
+        pub growing_ns: u64 = 20 * SECOND_NS,
+        /// Threads from which it is medium: 32.
+        pub medium: u64 = 32,
+        /// Threads from which it is high: 128.
+        pub high: u64 = 128,
+        /// Threads from which it is critical: 1,000, where limits of containers lie.
+        pub critical: u64 = 1_000,
     }
 }
 

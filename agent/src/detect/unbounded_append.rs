@@ -8,41 +8,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger::{Conduct, Ledger, Owner, SECOND_NS};
 
+use super::adjust::thresholds;
 use super::board::{FindingKey, Refutation};
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::written_file::WrittenFile;
 use super::{Verdicts, wording};
 
-/// Thresholds of `unbounded-append`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UnboundedAppendThresholds {
-    /// Bytes an hour from which growth without a bound is a fault: 20 MB, half a GB a day. Ten lines a
-    /// second, 120 bytes each, are 4 MB.
-    pub bytes_per_hour: f64,
-    /// Appends that make a pace: 20.
-    pub appends: u64,
-    /// How long it has to go on to be suspected: 8 s.
-    pub suspected_span_ns: u64,
-    /// The same to be confirmed: 18 s, and the pace of the last 20 s has to be that of all the time.
-    /// A log that a start-up fills has stopped by then.
-    pub confirmed_span_ns: u64,
-    /// Bytes an hour that are medium: 50 MB, more than a GB a day.
-    pub medium_per_hour: f64,
-    /// Bytes an hour that are high: 1 GB.
-    pub high_per_hour: f64,
-}
-
-impl Default for UnboundedAppendThresholds {
-    fn default() -> Self {
-        Self {
-            bytes_per_hour: 20e6,
-            appends: 20,
-            suspected_span_ns: 8 * SECOND_NS,
-            confirmed_span_ns: 18 * SECOND_NS,
-            medium_per_hour: 50e6,
-            high_per_hour: 1e9,
-        }
+thresholds! {
+    /// Thresholds of `unbounded-append`.
+    pub struct UnboundedAppendThresholds {
+        /// Bytes an hour from which growth without a bound is a fault: 20 MB, half a GB a day. Ten
+        /// lines a second, 120 bytes each, are 4 MB.
+        pub bytes_per_hour: f64 = 20e6,
+        /// Appends that make a pace: 20.
+        pub appends: u64 = 20,
+        /// How long it has to go on to be suspected: 8 s.
+        pub suspected_span_ns: u64 = 8 * SECOND_NS,
+        /// The same to be confirmed: 18 s, and the pace of the last 20 s has to be that of all the
+        /// time. A log that a start-up fills has stopped by then.
+        pub confirmed_span_ns: u64 = 18 * SECOND_NS,
+        /// Bytes an hour that are medium: 50 MB, more than a GB a day.
+        pub medium_per_hour: f64 = 50e6,
+        /// Bytes an hour that are high: 1 GB.
+        pub high_per_hour: f64 = 1e9,
     }
 }
 

@@ -8,49 +8,36 @@ use std::collections::BTreeMap;
 use crate::ledger::{Conduct, Deed, Ledger, Owner, SECOND_NS};
 use crate::source::Act;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::{Verdicts, file_use, wording};
 
-/// Thresholds of `whole-file-read`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WholeFileReadThresholds {
-    /// Bytes of one pass from which a file is large: 32 MB. Decoding it takes tens of milliseconds,
-    /// and cut into lines it takes several times the memory.
-    pub large_bytes: u64,
-    /// Calls a pass up to which it is read at once: 8. `read()` and `read_text()` need two; a loop
-    /// over lines or pieces needs one for each 8 kB or 1 MB.
-    pub calls: u64,
-    /// Passes of one line over one file that are suspected: 2. A job reads its input once.
-    pub suspected_passes: u64,
-    /// Passes that are confirmed: 3.
-    pub confirmed_passes: u64,
-    /// Time from the first to the last of those: 5 s. A start-up that reads it for each of its parts
-    /// is over by then.
-    pub span_ns: u64,
-    /// Share of the passes after the first over an unchanged file, above which `repeated-read` tells it: 0.5.
-    pub unchanged_share: f64,
-    /// Bytes of one pass that are medium: 100 MB.
-    pub medium_bytes: u64,
-    /// Bytes of one pass that are high: 1 GB. Small machines have 8.
-    pub high_bytes: u64,
-    /// Bytes a minute that are high: 1 GB.
-    pub high_bytes_per_minute: f64,
-}
-
-impl Default for WholeFileReadThresholds {
-    fn default() -> Self {
-        Self {
-            large_bytes: 32_000_000,
-            calls: 8,
-            suspected_passes: 2,
-            confirmed_passes: 3,
-            span_ns: 5 * SECOND_NS,
-            unchanged_share: 0.5,
-            medium_bytes: 100_000_000,
-            high_bytes: 1_000_000_000,
-            high_bytes_per_minute: 1e9,
-        }
+thresholds! {
+    /// Thresholds of `whole-file-read`.
+    pub struct WholeFileReadThresholds {
+        /// Bytes of one pass from which a file is large: 32 MB. Decoding it takes tens of
+        /// milliseconds, and cut into lines it takes several times the memory.
+        pub large_bytes: u64 = 32_000_000,
+        /// Calls a pass up to which it is read at once: 8. `read()` and `read_text()` need two; a
+        /// loop over lines or pieces needs one for each 8 kB or 1 MB.
+        pub calls: u64 = 8,
+        /// Passes of one line over one file that are suspected: 2. A job reads its input once.
+        pub suspected_passes: u64 = 2,
+        /// Passes that are confirmed: 3.
+        pub confirmed_passes: u64 = 3,
+        /// Time from the first to the last of those: 5 s. A start-up that reads it for each of its
+        /// parts is over by then.
+        pub span_ns: u64 = 5 * SECOND_NS,
+        /// Share of the passes after the first over an unchanged file, above which `repeated-read`
+        /// tells it: 0.5.
+        pub unchanged_share: f64 = 0.5,
+        /// Bytes of one pass that are medium: 100 MB.
+        pub medium_bytes: u64 = 100_000_000,
+        /// Bytes of one pass that are high: 1 GB. Small machines have 8.
+        pub high_bytes: u64 = 1_000_000_000,
+        /// Bytes a minute that are high: 1 GB.
+        pub high_bytes_per_minute: f64 = 1e9,
     }
 }
 

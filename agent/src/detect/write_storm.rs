@@ -6,69 +6,49 @@ use crate::event::ProcessId;
 use crate::ledger::{Ledger, Owner, SECOND_NS};
 use crate::source::WaitClass;
 
+use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::written_file::WrittenFile;
 use super::{Verdicts, wording};
 
-/// Thresholds of `write-storm`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WriteStormThresholds {
-    /// Small writes a second to one file: 40. A log of a few lines a second is flushed for each, and
-    /// should be.
-    pub writes_per_second: f64,
-    /// Mean bytes of a small write: 4,096. Python's own buffer writes 8,192 at once.
-    pub small_bytes: u64,
-    /// Writes to one file, one after the other, from which batching would help: 20. A tool that makes
-    /// thousands of small files writes each once.
-    pub writes_per_file: u64,
-    /// Writes a message that the process receives, up to which it is an access log: 2. A server
-    /// writes a line for each request, and its rate is that of its clients.
-    pub writes_per_message: f64,
-    /// Times a minute that a file is written whole: 30. A state that is saved every few seconds is
-    /// saved by a clock, not on every store.
-    pub rewrites_per_minute: f64,
-    /// Bytes of such a file: 16 kB. Smaller ones cost what one block costs.
-    pub rewritten_bytes: u64,
-    /// Bytes a minute written so: 2 MB.
-    pub rewritten_per_minute: f64,
-    /// How often it was written whole, to be confirmed: 10.
-    pub rewrites: u64,
-    /// How long either has to last to be suspected: 8 s.
-    pub suspected_span_ns: u64,
-    /// The same to be confirmed: 16 s. What unpacks or writes a report is mostly done by then.
-    pub confirmed_span_ns: u64,
-    /// Writes a second that are medium: 100.
-    pub medium_per_second: f64,
-    /// Writes a second that are high: 2,000, at 10 µs and more each some percent of a CPU.
-    pub high_per_second: f64,
-    /// Rewritten bytes a minute that are medium: 20 MB, 30 GB a day.
-    pub medium_bytes_per_minute: f64,
-    /// Rewritten bytes a minute that are high: 600 MB, at which a consumer's SSD lasts months.
-    pub high_bytes_per_minute: f64,
-    /// Size of a batch that the saving is reckoned by: 64 kB.
-    pub batch_bytes: f64,
-}
-
-impl Default for WriteStormThresholds {
-    fn default() -> Self {
-        Self {
-            writes_per_second: 40.0,
-            small_bytes: 4_096,
-            writes_per_file: 20,
-            writes_per_message: 2.0,
-            rewrites_per_minute: 30.0,
-            rewritten_bytes: 16_384,
-            rewritten_per_minute: 2e6,
-            rewrites: 10,
-            suspected_span_ns: 8 * SECOND_NS,
-            confirmed_span_ns: 16 * SECOND_NS,
-            medium_per_second: 100.0,
-            high_per_second: 2_000.0,
-            medium_bytes_per_minute: 20e6,
-            high_bytes_per_minute: 600e6,
-            batch_bytes: 65_536.0,
-        }
+thresholds! {
+    /// Thresholds of `write-storm`.
+    pub struct WriteStormThresholds {
+        /// Small writes a second to one file: 40. A log of a few lines a second is flushed for
+        /// each, and should be.
+        pub writes_per_second: f64 = 40.0,
+        /// Mean bytes of a small write: 4,096. Python's own buffer writes 8,192 at once.
+        pub small_bytes: u64 = 4_096,
+        /// Writes to one file, one after the other, from which batching would help: 20. A tool that
+        /// makes thousands of small files writes each once.
+        pub writes_per_file: u64 = 20,
+        /// Writes a message that the process receives, up to which it is an access log: 2. A server
+        /// writes a line for each request, and its rate is that of its clients.
+        pub writes_per_message: f64 = 2.0,
+        /// Times a minute that a file is written whole: 30. A state that is saved every few seconds
+        /// is saved by a clock, not on every store.
+        pub rewrites_per_minute: f64 = 30.0,
+        /// Bytes of such a file: 16 kB. Smaller ones cost what one block costs.
+        pub rewritten_bytes: u64 = 16_384,
+        /// Bytes a minute written so: 2 MB.
+        pub rewritten_per_minute: f64 = 2e6,
+        /// How often it was written whole, to be confirmed: 10.
+        pub rewrites: u64 = 10,
+        /// How long either has to last to be suspected: 8 s.
+        pub suspected_span_ns: u64 = 8 * SECOND_NS,
+        /// The same to be confirmed: 16 s. What unpacks or writes a report is mostly done by then.
+        pub confirmed_span_ns: u64 = 16 * SECOND_NS,
+        /// Writes a second that are medium: 100.
+        pub medium_per_second: f64 = 100.0,
+        /// Writes a second that are high: 2,000, at 10 µs and more each some percent of a CPU.
+        pub high_per_second: f64 = 2_000.0,
+        /// Rewritten bytes a minute that are medium: 20 MB, 30 GB a day.
+        pub medium_bytes_per_minute: f64 = 20e6,
+        /// Rewritten bytes a minute that are high: 600 MB, at which a consumer's SSD lasts months.
+        pub high_bytes_per_minute: f64 = 600e6,
+        /// Size of a batch that the saving is reckoned by: 64 kB.
+        pub batch_bytes: f64 = 65_536.0,
     }
 }
 

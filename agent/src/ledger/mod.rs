@@ -149,6 +149,13 @@ impl Ledger {
         }
     }
 
+    /// What a process is called from now on.
+    pub fn set_service(&mut self, id: ProcessId, service: String) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.info.service = service;
+        }
+    }
+
     /// Monotonic nanoseconds of the first observation.
     pub fn first_ns(&self) -> Option<u64> {
         self.first_ns

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::agent::AgentOptions;
 use super::family::Family;
+use super::setting::Setting;
 use crate::detect::Place;
 use crate::source::ebpf;
 
@@ -132,6 +133,10 @@ pub(super) struct AttachOptions {
     /// others are findings. Can be given several times
     #[arg(long, value_name = "GLOB=GLOB", value_parser = Place::parse)]
     pub(super) place: Vec<Place>,
+    /// Judge by another number; `pitviper agent --print-config` has them all. Can be given several
+    /// times
+    #[arg(long, value_name = "RULE.KEY=NUMBER")]
+    pub(super) threshold: Vec<Setting>,
     #[command(flatten)]
     pub(super) sizes: Sizes,
 }

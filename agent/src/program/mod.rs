@@ -17,6 +17,7 @@ mod progress;
 mod record;
 mod service;
 mod session;
+mod setting;
 mod stop;
 mod target;
 mod tasks;

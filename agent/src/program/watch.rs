@@ -135,11 +135,14 @@ impl Watch {
         }
     }
 
-    /// Judges by other numbers and names processes that come otherwise from now on; what is known
-    /// stays.
+    /// Judges by other numbers and names processes otherwise from now on; what is known stays.
     pub(super) fn judge_by(&mut self, rules: Rules, services: ServiceNames) {
+        self.board.judge_by(rules.board_thresholds());
         self.rules = rules;
         self.services = services;
+        for (process, member) in self.session.members.iter().filter(|(_, member)| member.alive) {
+            self.ledger.set_service(*process, self.services.of(&member.facts));
+        }
     }
 
     /// The pid of a process; 0 when it is not known.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::keys;
 use super::options::{AgentOptions, Json, Keys};
 use super::selection::Selection;
-use crate::detect::{Place, Rules, Thresholds};
+use crate::detect::{Place, Rules};
 use crate::program::ProgramError;
 use crate::program::service::{ServiceNames, ServiceRule};
+use crate::program::setting::{self, Setting};
 use crate::source::ebpf;
 
 /// Every key with its value.
@@ -18,6 +19,8 @@ pub(super) struct Config {
     pub(super) json: Json,
     pub(super) service: Vec<ServiceRule>,
     pub(super) place: Vec<Place>,
+    /// Those of the file come first, those of the command line have the last word.
+    pub(super) threshold: Vec<Setting>,
     /// What cannot change while the agent runs.
     pub(super) fixed: Fixed,
 }
@@ -64,6 +67,11 @@ impl Config {
             json: key!(json),
             service: key!(service),
             place: key!(place),
+            threshold: [second.threshold, first.threshold]
+                .into_iter()
+                .flatten()
+                .flatten()
+                .collect(),
             fixed: Fixed {
                 listen_address: key!(web.listen_address, keys::LISTEN_ADDRESS.into()),
                 listen_public: key!(listen_public),
@@ -91,7 +99,7 @@ impl Config {
     }
 
     pub(super) fn rules(&self) -> Rules {
-        let mut thresholds = Thresholds::default();
+        let mut thresholds = setting::thresholds(&self.threshold);
         thresholds.misplaced_file.places.clone_from(&self.place);
         Rules::new(thresholds)
     }
@@ -123,6 +131,7 @@ fn parse(path: &Path, text: &str) -> Result<Keys, ProgramError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Thresholds;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -147,6 +156,16 @@ mod tests {
         assert_eq!(config.fixed.listen_address, "9000");
         assert_eq!(config.fixed.max_stacks, keys::MAX_STACKS);
         assert_eq!(config.json, Json::Lines);
+    }
+
+    #[test]
+    fn a_threshold_of_the_command_line_has_the_last_word() {
+        let file = parsed(
+            "[threshold.slow-call]\ncount = 5\nshare = 0.5\n[threshold.growth]\nminimum = 9",
+        );
+        let config = Config::over(flags(&["--threshold", "slow-call.count=7"]), file);
+        let set = setting::thresholds(&config.threshold);
+        assert_eq!((set.slow_call.count, set.slow_call.share, set.growth.minimum), (7, 0.5, 9.0));
     }
 
     #[test]
@@ -175,6 +194,13 @@ mod tests {
             ("[[service]]\nmatch = 'x'\nnam = 'y'\n", &["p.toml:3: ", "`nam`", "`name`"]),
             ("web.listen-adress = '1'\n", &["p.toml:1: ", "`web.listen-address`"]),
             ("samples = \n", &["p.toml:1: "]),
+            (
+                "[threshold.fd-leak]\nsilence-seconds = 5\npatiense = 3\n",
+                &["p.toml:3: ", "`patience`"],
+            ),
+            ("[threshold.slow-call]\n\ncount = 2.5\n", &["p.toml:3: ", "whole number"]),
+            ("[threshold.slow-cal]\ncount = 2\n", &["p.toml:2: ", "`slow-call`"]),
+            ("[threshold.slow-call]\ncount = 'x'\n", &["p.toml:2: ", "count: "]),
         ] {
             let error = parse(Path::new("p.toml"), text).unwrap_err().to_string();
             for part in told {
@@ -186,7 +212,10 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_the_defaults() {
-        let printed = Config::over(Keys::default(), parsed(&keys::print()));
+        let mut printed = Config::over(Keys::default(), parsed(&keys::print()));
+        assert_eq!(setting::thresholds(&printed.threshold), Thresholds::default());
+        assert!(printed.threshold.len() > 200);
+        printed.threshold.clear();
         let default = Config::over(Keys::default(), Keys::default());
         assert_eq!(format!("{printed:?}"), format!("{default:?}"));
     }
@@ -202,7 +231,7 @@ mod tests {
             let env = flag.and_then(|flag| flag.get_env()).map(|env| env.to_string_lossy());
             assert_eq!(env.as_deref(), Some(&*variable), "{key}");
         }
-        let about_the_run = ["config", "print-config", "check-config"];
+        let about_the_run = ["config", "print-config", "check-config", "threshold"];
         for flag in command.get_arguments().filter_map(|arg| arg.get_long()) {
             assert!(known.contains(&flag) || about_the_run.contains(&flag), "{flag}");
         }

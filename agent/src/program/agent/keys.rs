@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::detect::Thresholds;
 use crate::export::metrics::PIDS;
 
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
@@ -107,24 +108,37 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     every().into_iter().map(|key| key.name)
 }
 
+/// A reason as a comment of a file. Writing to a string does not fail.
+fn comment(text: &mut String, reason: &str) {
+    let mut line = String::from("#");
+    for word in reason.split_whitespace() {
+        if line.len() + word.len() >= 99 {
+            let _ = writeln!(text, "{line}");
+            line.truncate(1);
+        }
+        line = line + " " + word;
+    }
+    let _ = writeln!(text, "{line}");
+}
+
 /// A file that says what is so without one.
 pub(super) fn print() -> String {
     let mut text = String::from(
         "# Every key of `pitviper agent` with its default. Each is a flag too (--max-processes) and\n\
-         # an environment variable (PITVIPER_MAX_PROCESSES); those come before this file.\n",
+         # an environment variable (PITVIPER_MAX_PROCESSES); those come before this file. Numbers that\n\
+         # rules decide by are at the end; as a flag: --threshold fd-leak.silence-seconds=5.\n",
     );
     for key in every() {
         text.push('\n');
-        let mut line = String::from("#");
-        for word in key.reason.split(' ') {
-            if line.len() + word.len() >= 99 {
-                let _ = writeln!(text, "{line}");
-                line.truncate(1);
-            }
-            line = line + " " + word;
+        comment(&mut text, key.reason);
+        let _ = writeln!(text, "{} = {}", key.name, key.default);
+    }
+    for (rule, all) in Thresholds::default().by_rule() {
+        let _ = writeln!(text, "\n[threshold.{rule}]");
+        for threshold in all {
+            comment(&mut text, &threshold.reason());
+            let _ = writeln!(text, "{} = {}", threshold.name(), threshold.value());
         }
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{line}\n{} = {}", key.name, key.default);
     }
     text
 }

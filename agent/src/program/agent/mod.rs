@@ -9,6 +9,7 @@ mod options;
 mod reload;
 mod roster;
 mod selection;
+mod thresholds;
 
 use std::io::{IsTerminal, Write};
 

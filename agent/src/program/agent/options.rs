@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
 use super::selection::Rule;
+use super::thresholds;
 use crate::detect::Place;
 use crate::program::service::ServiceRule;
+use crate::program::setting::Setting;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -82,6 +84,15 @@ pub(super) struct Keys {
           value_parser = Place::parse)]
     #[serde(default, deserialize_with = "places")]
     pub(super) place: Option<Vec<Place>>,
+    /// Judge by another number, like fd-leak.silence-seconds=5. Can be given several times
+    #[arg(
+        long,
+        value_name = "RULE.KEY=NUMBER",
+        env = "PITVIPER_THRESHOLD",
+        value_delimiter = '\n'
+    )]
+    #[serde(default, deserialize_with = "thresholds::read")]
+    pub(super) threshold: Option<Vec<Setting>>,
     /// Watch descriptors and nothing else: the processes pay less for it
     #[arg(long, value_name = "BOOL", env = "PITVIPER_DESCRIPTORS_ONLY", num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
