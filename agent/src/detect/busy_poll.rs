@@ -96,11 +96,8 @@ fn judge(
     {
         return None;
     }
-    let severity = match per_second {
-        rate if rate >= thresholds.high_per_second => Severity::High,
-        rate if rate >= thresholds.medium_per_second => Severity::Medium,
-        _ => Severity::Low,
-    };
+    let severity =
+        Severity::by_bands(per_second, thresholds.medium_per_second, thresholds.high_per_second);
     let call = awaited::call(conduct);
     let evidence = BTreeMap::from([
         ("wakeups_per_second", Evidence::Measure(wording::rounded(per_second))),

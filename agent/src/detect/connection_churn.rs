@@ -117,15 +117,25 @@ fn to_peer(
     let advice = "Make one client at start and keep its connections (`requests.Session()`, \
                   `httpx.Client()`, `urllib3.PoolManager()`, a `redis.ConnectionPool`, the \
                   database driver's pool), and use it for every request.";
-    let draft = Draft {
+    let draft = draft(&pace, severity, summary, evidence, advice);
+    Some(draft.about(conduct, ledger, now_ns))
+}
+
+fn draft(
+    pace: &Pace,
+    severity: Severity,
+    summary: String,
+    evidence: BTreeMap<&'static str, Evidence>,
+    advice: &str,
+) -> Draft {
+    Draft {
         kind: Kind::ConnectionChurn,
         severity,
         confidence: pace.confidence(),
         evidence,
         summary,
         advice: advice.to_owned(),
-    };
-    Some(draft.about(conduct, ledger, now_ns))
+    }
 }
 
 fn of_database(
@@ -141,11 +151,11 @@ fn of_database(
     if !sqlite::is_database(ledger, conduct.process, file) {
         return None;
     }
-    let severity = match pace.per_minute {
-        rate if rate >= thresholds.database_high_per_minute => Severity::High,
-        rate if rate >= thresholds.database_medium_per_minute => Severity::Medium,
-        _ => Severity::Low,
-    };
+    let severity = Severity::by_bands(
+        pace.per_minute,
+        thresholds.database_medium_per_minute,
+        thresholds.database_high_per_minute,
+    );
     let name = ledger.object(file)?.name();
     let calls_share = share_of_time(conduct, ledger, now_ns, pace.window_ns);
     let summary = format!(
@@ -165,14 +175,7 @@ fn of_database(
     ]);
     let advice = "Open the database once for each thread and keep the connection, with `PRAGMA \
                   journal_mode = WAL` where there are readers beside a writer.";
-    let draft = Draft {
-        kind: Kind::ConnectionChurn,
-        severity,
-        confidence: pace.confidence(),
-        evidence,
-        summary,
-        advice: advice.to_owned(),
-    };
+    let draft = draft(&pace, severity, summary, evidence, advice);
     Some(draft.about(conduct, ledger, now_ns))
 }
 

@@ -202,11 +202,11 @@ fn finding(
         && storm.span_ns >= thresholds.confirmed_span_ns;
     let draft = Draft {
         kind: Kind::DirectoryScanStorm,
-        severity: match storm.directories_per_minute {
-            rate if rate >= thresholds.high_per_minute => Severity::High,
-            rate if rate >= thresholds.medium_per_minute => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(
+            storm.directories_per_minute,
+            thresholds.medium_per_minute,
+            thresholds.high_per_minute,
+        ),
         confidence: if certain { Confidence::Confirmed } else { Confidence::Suspected },
         summary: summary(scan, storm),
         advice: if storm.lines > 1 {

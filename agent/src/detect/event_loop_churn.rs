@@ -108,11 +108,8 @@ fn judge(
     if per_minute < thresholds.per_minute {
         return None;
     }
-    let severity = match per_minute {
-        rate if rate >= thresholds.high_per_minute => Severity::High,
-        rate if rate >= thresholds.medium_per_minute => Severity::Medium,
-        _ => Severity::Low,
-    };
+    let severity =
+        Severity::by_bands(per_minute, thresholds.medium_per_minute, thresholds.high_per_minute);
     let mut evidence = BTreeMap::from([
         ("loops", Evidence::Count(loops.made)),
         ("open", Evidence::Count(loops.open)),

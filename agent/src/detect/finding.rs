@@ -110,6 +110,17 @@ impl Severity {
             Severity::Critical => "critical",
         }
     }
+
+    /// By the bounds from which it is medium and high.
+    pub(super) fn by_bands<T: PartialOrd>(value: T, medium: T, high: T) -> Self {
+        if value >= high {
+            Severity::High
+        } else if value >= medium {
+            Severity::Medium
+        } else {
+            Severity::Low
+        }
+    }
 }
 
 /// How sure it is.

@@ -101,11 +101,11 @@ fn judge(
     }
     let draft = Draft {
         kind: Kind::IdleMemory,
-        severity: match newest.anonymous {
-            bytes if bytes >= thresholds.high_bytes => Severity::High,
-            bytes if bytes >= thresholds.medium_bytes => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(
+            newest.anonymous,
+            thresholds.medium_bytes,
+            thresholds.high_bytes,
+        ),
         confidence: if sure { Confidence::Confirmed } else { Confidence::Suspected },
         evidence,
         summary: format!(

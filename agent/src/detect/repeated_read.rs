@@ -144,11 +144,11 @@ fn judge(
     let path = file_use::path(ledger, id)?.into_owned();
     let draft = Draft {
         kind: Kind::RepeatedRead,
-        severity: match bytes_rate {
-            rate if rate >= thresholds.high_bytes_per_minute => Severity::High,
-            rate if rate >= thresholds.medium_bytes_per_minute => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(
+            bytes_rate,
+            thresholds.medium_bytes_per_minute,
+            thresholds.high_bytes_per_minute,
+        ),
         confidence: if certain { Confidence::Confirmed } else { Confidence::Suspected },
         summary: summary(&reading, &path, share, bytes_rate, span_ns),
         advice: "Keep what was parsed, by path, and read the file again only when `os.stat` shows \

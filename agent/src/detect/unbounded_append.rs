@@ -105,11 +105,7 @@ fn judge(
     let path = &file.path;
     let draft = Draft {
         kind: Kind::UnboundedAppend,
-        severity: match rate {
-            rate if rate >= thresholds.high_per_hour => Severity::High,
-            rate if rate >= thresholds.medium_per_hour => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(rate, thresholds.medium_per_hour, thresholds.high_per_hour),
         confidence: if certain { Confidence::Confirmed } else { Confidence::Suspected },
         summary: format!(
             "`{path}` grows by {}/hour ({} a day): {} appended in {} writes over {}, and neither \

@@ -76,11 +76,7 @@ fn confidence(account: &UnclosedAccount, thresholds: &UnclosedResourceThresholds
 }
 
 fn severity(per_minute: f64, thresholds: &UnclosedResourceThresholds) -> Severity {
-    match per_minute {
-        rate if rate >= thresholds.high_per_minute => Severity::High,
-        rate if rate >= thresholds.medium_per_minute => Severity::Medium,
-        _ => Severity::Low,
-    }
+    Severity::by_bands(per_minute, thresholds.medium_per_minute, thresholds.high_per_minute)
 }
 
 fn evidence(

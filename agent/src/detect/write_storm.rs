@@ -117,11 +117,11 @@ fn rewritten(
     let path = &file.path;
     Some(Draft {
         kind: Kind::WriteStorm,
-        severity: match bytes_rate {
-            rate if rate >= thresholds.high_bytes_per_minute => Severity::High,
-            rate if rate >= thresholds.medium_bytes_per_minute => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(
+            bytes_rate,
+            thresholds.medium_bytes_per_minute,
+            thresholds.high_bytes_per_minute,
+        ),
         confidence: if many { confidence(file, thresholds) } else { Confidence::Suspected },
         summary: format!(
             "`{path}`, {}, written whole {} times in {}, {}/min: {} written, {} times the size of \
@@ -180,11 +180,11 @@ fn small(
     let path = &file.path;
     Some(Draft {
         kind: Kind::WriteStorm,
-        severity: match before {
-            rate if rate >= thresholds.high_per_second => Severity::High,
-            rate if rate >= thresholds.medium_per_second => Severity::Medium,
-            _ => Severity::Low,
-        },
+        severity: Severity::by_bands(
+            before,
+            thresholds.medium_per_second,
+            thresholds.high_per_second,
+        ),
         confidence: confidence(file, thresholds),
         summary: format!(
             "{} writes/s of {} in the mean to `{path}`, for {}, {:.1} % of the time; one batch a \

@@ -83,11 +83,8 @@ fn severity(left_ns: Option<u64>, per_minute: f64, thresholds: &FdLeakThresholds
         Some(left) if left < thresholds.medium_ns => Severity::Medium,
         _ => Severity::Low,
     };
-    let by_rate = match per_minute {
-        rate if rate >= thresholds.high_per_minute => Severity::High,
-        rate if rate >= thresholds.medium_per_minute => Severity::Medium,
-        _ => Severity::Low,
-    };
+    let by_rate =
+        Severity::by_bands(per_minute, thresholds.medium_per_minute, thresholds.high_per_minute);
     by_time.max(by_rate)
 }
 
