@@ -111,10 +111,10 @@ impl<'a> Alive<'a> {
         self.names.iter().map(|(id, name)| (*id, name))
     }
 
-    /// What went into `~other`, beside `types` of resources.
-    pub(super) fn folded(&self, scrape: &mut Scrape<'_>, types: u64) {
+    /// What went into `~other`, beside `types` of resources and `lines` of findings.
+    pub(super) fn folded(&self, scrape: &mut Scrape<'_>, types: u64, lines: u64) {
         let help = "Values of a label that have no series of their own and are summed as ~other";
-        let series = Series::counts([("pid", self.folded), ("type", types)]);
+        let series = Series::counts([("pid", self.folded), ("type", types), ("line", lines)]);
         scrape.gauge(Family::new("folded_labels", help).of(&["label"]), series);
     }
 }

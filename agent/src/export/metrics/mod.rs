@@ -91,11 +91,11 @@ fn gather<'a>(
     activity::register(&mut scrape, ledger, &alive);
     waits::register(&mut scrape, ledger, &alive);
     memory::register(&mut scrape, &alive);
-    findings::register(&mut scrape, &found, &alive);
+    let lines = findings::register(&mut scrape, &found, &alive);
     agent::flows(&mut scrape, ledger);
     agent::state(&mut scrape, ledger, board, alive.count(), clock);
     agent::left_out(&mut scrape, health);
-    alive.folded(&mut scrape, types);
+    alive.folded(&mut scrape, types, lines);
     agent::cost(&mut scrape, health);
     scrape
 }
