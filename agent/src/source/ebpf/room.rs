@@ -1,8 +1,8 @@
 //! Room in the kernel side's tables.
 //!
 //! They hold what was done since the attach, by stack and by object; a process that goes on for days
-//! meets ever new files, peers and stacks. When a table is three quarters full, what has rested for a
-//! minute leaves it until half is free. Its sums stay here, over all objects, and those of stacks
+//! meets ever new files, peers and stacks. When a table is three quarters full, what has rested for
+//! longest leaves it until half is free. Its sums stay here, over all objects, and those of stacks
 //! that only samples and waits have made over all stacks: so no total goes back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,8 +17,12 @@ use super::{Ebpf, EbpfError, acts, stack_id};
 use crate::event::{ProcessId, StackId};
 use crate::source::{Act, ActCounters};
 
-/// What was not touched for this long may go: longer than any rule's window of what rests.
-const REST_NS: u64 = 60_000_000_000;
+/// An act that was not repeated for this long may go. A program that meets a thousand new objects a
+/// second fills the table in half a minute, and what is new tells more than what is over.
+const ACT_RESTS_NS: u64 = 5_000_000_000;
+
+/// A stack on which nothing was met for this long may go.
+const STACK_RESTS_NS: u64 = 60_000_000_000;
 
 /// How often tables of descriptions are looked at, in readings.
 const DESCRIPTIONS_EACH: u64 = 10;
@@ -106,8 +110,8 @@ impl Ebpf {
         let excess = excess(all.len(), map);
         if excess > 0 {
             all.sort_unstable_by_key(|(_, sum)| sum.last_ns);
-            let resting =
-                all.iter().take_while(|(_, sum)| rests(now_ns, sum.last_ns)).take(excess).count();
+            let rests = |last_ns: u64| now_ns.saturating_sub(last_ns) > ACT_RESTS_NS;
+            let resting = all.iter().take_while(|(_, sum)| rests(sum.last_ns)).take(excess).count();
             let gone: Vec<RawAct> = all.drain(..resting).collect();
             self.fold(&gone, false);
         }
@@ -125,10 +129,11 @@ impl Ebpf {
         if excess == 0 {
             return Ok(Vec::new());
         }
+        let rests = |last_ns: u64| now_ns.saturating_sub(last_ns) > STACK_RESTS_NS;
         let mut newest = HashMap::<u64, Option<u64>>::new();
         for (key, sum) in acts.iter() {
             let known = newest.entry(key.stack).or_insert(Some(0));
-            let place = is_place(key.act) && rests(now_ns, sum.last_ns);
+            let place = is_place(key.act) && rests(sum.last_ns);
             *known = known.filter(|_| place).map(|known| known.max(sum.last_ns));
         }
         for counters in self.folded.counters() {
@@ -181,10 +186,6 @@ impl Ebpf {
             unused(&key.object)
         })
     }
-}
-
-fn rests(now_ns: u64, last_ns: u64) -> bool {
-    now_ns.saturating_sub(last_ns) > REST_NS
 }
 
 /// Takes out what may go, when a table is nearly full.
