@@ -1,0 +1,185 @@
+//! *Findings*: each finding with what to do first, and the way to its line and flame graph.
+//!
+//! A line of code is no label: there are too many of them. The table links to the page of the agent
+//! that has the line, the stack and the flame graph.
+
+use serde_json::{Map, Value, json};
+
+use super::dashboard::{Dashboard, Row};
+use super::panel::Panel;
+
+/// What to do first about a finding of each kind.
+const FIRST_STEP: &[(&str, &str)] = &[
+    ("fd-leak", "Close what the line opens: `with`, or `finally:`"),
+    ("unclosed-resource", "Close it in the code instead of leaving it to the collector"),
+    (
+        "fd-headroom",
+        "Raise the limit (prlimit --nofile) to gain time, and mend the line that grows",
+    ),
+    ("subprocess-storm", "Ask once and keep the answer, or use a library instead of a command"),
+    ("process-leak", "Wait for each child, and end those that are not needed"),
+    ("connection-churn", "Make one client at start and reuse its pooled connections"),
+    ("retry-storm", "Wait longer after each failure, with a limit, and give up at some time"),
+    ("event-loop-blocked", "Await it, or give it to a thread (asyncio.to_thread)"),
+    ("event-loop-churn", "Keep one event loop for the whole program"),
+    ("slow-call", "See what the call waits for; give it a timeout or a thread"),
+    ("serial-server", "Serve with several threads or workers"),
+    ("missing-timeout", "Give the call a timeout"),
+    ("busy-poll", "Wait for the event instead of looking again and again"),
+    ("repeated-read", "Keep what was read, and read again only when the file has changed"),
+    ("whole-file-read", "Read line by line or in blocks"),
+    ("directory-scan-storm", "Scan once and watch for changes (inotify)"),
+    ("write-storm", "Gather small writes; write only what has changed"),
+    ("unbounded-append", "Rotate the file or bound its size"),
+    ("memory-growth", "Bound what the line keeps"),
+    ("memory-spike", "Work in pieces instead of holding all of it"),
+    ("idle-memory", "Release what is not used, or load it when it is needed"),
+    ("thread-sprawl", "Use a pool of threads with a limit"),
+    ("misplaced-file", "Write the file where the rule says"),
+];
+
+pub(super) fn dashboard() -> Dashboard {
+    Dashboard {
+        name: "findings",
+        title: "pitviper: Findings",
+        description: "Every finding with its first remedy and the way to its line and flame graph",
+        rows: vec![counts(), list(), course()],
+    }
+}
+
+fn counts() -> Row {
+    let count = |title, severity: &str, description| {
+        let expression =
+            format!(r#"sum(pitviper_findings{{$process, severity="{severity}"}}) or vector(0)"#);
+        Panel::stat(title, "short", description).query(&expression, severity)
+    };
+    let panels = vec![
+        count("Critical", "critical", "Lines that hurt now.").thresholds(1.0, 1.0),
+        count("High", "high", "Lines that will hurt.").thresholds(1.0, 5.0),
+        count("Medium", "medium", "Lines worth mending."),
+        count("Low", "low", "Lines worth knowing."),
+        Panel::stat("Confirmed", "percentunit", "Share of the findings in which harmless causes are ruled out.")
+            .query(
+                r#"sum(pitviper_findings{$process, confidence="confirmed"}) / sum(pitviper_findings{$process}) or vector(0)"#,
+                "confirmed",
+            ),
+        Panel::stat("Processes with a finding", "short", "Processes that have at least one.")
+            .query("count(sum by (instance, pid) (pitviper_findings{$process}) > 0) or vector(0)", "processes"),
+    ];
+    Row { title: "Now", panels }
+}
+
+fn list() -> Row {
+    let table = Panel::table(
+        "Findings",
+        "short",
+        "Lines with a finding. The links of a row lead to the agent that has the lines, their stacks and \
+         flame graphs; your browser has to reach it.",
+    )
+    .query(
+        r#"label_join(sum by (instance, service, pid, kind, severity, confidence) (pitviper_findings{$process}) > 0, "advice", "", "kind")"#,
+        "findings",
+    )
+    .columns(
+        &["severity", "kind", "Value", "service", "pid", "confidence", "advice", "instance"],
+        &["Time"],
+    )
+    .column("severity", &[("displayName", json!("Severity")), ("mappings", severities()),
+        ("custom.cellOptions", json!({"type": "color-text"})), ("custom.width", json!(90))])
+    .column("kind", &[("displayName", json!("Kind")), ("links", links()), ("custom.width", json!(180))])
+    .column("Value", &[("displayName", json!("Lines")), ("custom.width", json!(70))])
+    .column("service", &[("displayName", json!("Service"))])
+    .column("pid", &[("displayName", json!("Process")), ("links", to_process()), ("custom.width", json!(90))])
+    .column("confidence", &[("displayName", json!("Confidence")), ("custom.width", json!(110))])
+    .column("advice", &[("displayName", json!("First step")), ("mappings", first_steps()),
+        ("custom.width", json!(460))])
+    .column("instance", &[("displayName", json!("Agent"))]);
+    let alerts = Panel::table(
+        "Alerts",
+        "short",
+        "Alerts of pitviper's rules that wait or fire; empty where the rules are not loaded, too.",
+    )
+    .query(
+        r#"sum by (alertname, alertstate, severity, instance, service, pid) (ALERTS{alertname=~"Pitviper.+", instance=~"$instance|", service=~"$service|", pid=~"$pid|"})"#,
+        "alerts",
+    )
+    .columns(
+        &["alertname", "alertstate", "severity", "service", "pid", "instance"],
+        &["Time", "Value"],
+    )
+    .column("alertname", &[("displayName", json!("Alert"))])
+    .column("alertstate", &[("displayName", json!("State"))])
+    .column("severity", &[("displayName", json!("Severity"))])
+    .column("service", &[("displayName", json!("Service"))])
+    .column("pid", &[("displayName", json!("Process"))])
+    .column("instance", &[("displayName", json!("Agent"))])
+    .when_empty("No alert");
+    Row { title: "Findings and alerts", panels: vec![table, alerts] }
+}
+
+fn course() -> Row {
+    let panels = vec![
+        Panel::series(
+            "By kind",
+            "short",
+            "Lines with a finding over time, suspected ones included.",
+        )
+        .query("sum by (kind) (pitviper_findings{$process})", "{{kind}}")
+        .stacked(),
+        Panel::series(
+            "By confidence",
+            "short",
+            "A suspicion is confirmed, or withdrawn, as evidence comes in.",
+        )
+        .query("sum by (confidence) (pitviper_findings{$process})", "{{confidence}}")
+        .stacked(),
+        Panel::bars(
+            "By service",
+            "short",
+            "Lines with a finding: the ten services that have most.",
+        )
+        .query("topk(10, sum by (service) (pitviper_findings{$process}))", "{{service}}"),
+    ];
+    Row { title: "Over time", panels }
+}
+
+/// To the agent's own page and the flame graphs that it serves.
+fn links() -> Value {
+    let at = "http://${__data.fields.instance}";
+    let graph = |what: &str| {
+        format!("{at}/api/v1/profile?pid=${{__data.fields.pid}}&what={what}&format=svg")
+    };
+    json!([
+        {"title": "Line, stack and advice", "targetBlank": true, "url": format!("{at}/")},
+        {"title": "Flame graph: descriptors", "targetBlank": true, "url": graph("descriptors")},
+        {"title": "Flame graph: blocking time", "targetBlank": true, "url": graph("blocking")},
+        {"title": "Flame graph: on-CPU time", "targetBlank": true, "url": graph("on-cpu")},
+        {"title": "Flame graph: mapped bytes", "targetBlank": true, "url": graph("mapped")},
+    ])
+}
+
+fn to_process() -> Value {
+    json!([{
+        "title": "All that is measured of it", "targetBlank": false,
+        "url": "/d/pitviper-process?${datasource:queryparam}&${job:queryparam}\
+                &var-instance=${__data.fields.instance}&var-pid=${__value.text}&${__url_time_range}",
+    }])
+}
+
+fn first_steps() -> Value {
+    let options: Map<String, Value> = FIRST_STEP
+        .iter()
+        .enumerate()
+        .map(|(index, (kind, step))| ((*kind).to_owned(), json!({"text": step, "index": index})))
+        .collect();
+    json!([{"type": "value", "options": options}])
+}
+
+fn severities() -> Value {
+    json!([{"type": "value", "options": {
+        "critical": {"color": "red", "index": 0},
+        "high": {"color": "orange", "index": 1},
+        "medium": {"color": "yellow", "index": 2},
+        "low": {"color": "blue", "index": 3},
+    }}])
+}
