@@ -139,10 +139,15 @@ fn headroom() -> Row {
         Panel::series(
             "Time to the limit",
             "s",
-            "Until a process that grows steadily reaches its limit on descriptors. Empty is good: none does.",
+            "Until a process reaches its limit on descriptors at the pace of the last ten minutes: the ten \
+             that are nearest. Shown up to 30 days, which stands for never, too.",
         )
-        .query("pitviper_descriptors_exhaustion_seconds{$process}", "{{service}} {{pid}}")
-        .when_empty("No process grows towards its limit")
+        .query(
+            "bottomk(10, clamp_max((pitviper_descriptors_limit{$process} - pitviper_descriptors_open{$process}) \
+             / clamp_min(deriv(pitviper_descriptors_open{$process}[10m]), 1e-9), 2592000))",
+            "{{service}} {{pid}}",
+        )
+        .logarithmic()
         .wide(12),
     ];
     Row { title: "Headroom", panels }
@@ -152,9 +157,15 @@ fn agents() -> Row {
     let panels = vec![
         Panel::series("Events", "cps", "What happens in watched processes, by kind of event.")
             .query("sum by (kind) (rate(pitviper_events_emitted_total{$agent}[$]))", "{{kind}}"),
-        Panel::series("Events dropped", "cps", "Events that did not reach the agent, by cause.").query(
-            "sum by (kind, cause) (rate(pitviper_events_dropped_total{$agent}[$]))",
-            "{{kind}}: {{cause}}",
+        Panel::series(
+            "Events dropped",
+            "cps",
+            "Events that did not reach the agent, by cause; a kind without one lost nothing.",
+        )
+        .query(
+            "sum by (kind, cause) (rate(pitviper_events_dropped_total{$agent}[$])) \
+             or sum by (kind) (0 * rate(pitviper_events_emitted_total{$agent}[$]))",
+            "{{kind}} {{cause}}",
         ),
         Panel::series(
             "Stacks by outcome",

@@ -29,6 +29,7 @@ pub(super) struct Panel {
     queries: Vec<(String, String)>,
     stacked: bool,
     signed: bool,
+    logarithmic: bool,
     defaults: Map<String, Value>,
     overrides: Vec<Value>,
     transformations: Vec<Value>,
@@ -80,6 +81,7 @@ impl Panel {
             queries: Vec::new(),
             stacked: false,
             signed: false,
+            logarithmic: false,
             defaults: Map::new(),
             overrides: Vec::new(),
             transformations: Vec::new(),
@@ -113,6 +115,12 @@ impl Panel {
     /// Values below zero mean something.
     pub(super) fn signed(mut self) -> Self {
         self.signed = true;
+        self
+    }
+
+    /// Seconds and weeks on one scale.
+    pub(super) fn logarithmic(mut self) -> Self {
+        self.logarithmic = true;
         self
     }
 
@@ -217,7 +225,7 @@ impl Panel {
         defaults.insert("unit".into(), json!(self.unit));
         match self.kind {
             Kind::Series => {
-                if !self.signed {
+                if !self.signed && !self.logarithmic {
                     defaults.insert("min".into(), json!(0));
                 }
                 defaults.insert("color".into(), json!({"mode": "palette-classic"}));
@@ -233,10 +241,15 @@ impl Panel {
 
     fn line_style(&self) -> Value {
         let (fill, mode) = if self.stacked { (40, "normal") } else { (8, "none") };
+        let scale = match self.logarithmic {
+            true => json!({"type": "log", "log": 10}),
+            false => json!({"type": "linear"}),
+        };
         json!({
             "drawStyle": "line",
             "lineWidth": 1,
             "fillOpacity": fill,
+            "scaleDistribution": scale,
             "showPoints": "never",
             "spanNulls": false,
             "stacking": {"mode": mode, "group": "A"},
