@@ -146,15 +146,15 @@ fn course() -> Row {
 /// To the agent's own page and the flame graphs that it serves.
 fn links() -> Value {
     let at = "http://${__data.fields.instance}";
-    let graph = |what: &str| {
-        format!("{at}/api/v1/profile?pid=${{__data.fields.pid}}&what={what}&format=svg")
-    };
+    let process = format!("{at}/#/process/${{__data.fields.pid}}");
+    let link = |title: &str, url: String| json!({"title": title, "targetBlank": true, "url": url});
+    let graph = |title: &str, what: &str| link(title, format!("{process}/graph/{what}"));
     json!([
-        {"title": "Line, stack and advice", "targetBlank": true, "url": format!("{at}/")},
-        {"title": "Flame graph: descriptors", "targetBlank": true, "url": graph("descriptors")},
-        {"title": "Flame graph: blocking time", "targetBlank": true, "url": graph("blocking")},
-        {"title": "Flame graph: on-CPU time", "targetBlank": true, "url": graph("on-cpu")},
-        {"title": "Flame graph: mapped bytes", "targetBlank": true, "url": graph("mapped")},
+        link("Lines, stacks and advice", process.clone()),
+        graph("Flame graph: descriptors still open", "descriptors-alive"),
+        graph("Flame graph: blocking calls", "blocking"),
+        graph("Flame graph: processes started", "spawns"),
+        graph("Flame graph: memory still mapped", "mapped"),
     ])
 }
 

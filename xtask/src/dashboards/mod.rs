@@ -59,6 +59,7 @@ pub(crate) fn check() -> Result<()> {
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
+    promql::check_configurations()?;
     tools::check_schema(&paths)?;
     tools::check_round_trip(&paths)?;
     println!("dashboards: {} are sound", paths.len());

@@ -1,4 +1,5 @@
-//! The queries of a dashboard: promtool has to parse each, and the program to have its metrics.
+//! The queries of a dashboard: promtool has to parse each, and the program to have its metrics. And
+//! the configurations that go with them, by the programs that they are for.
 
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,19 @@ pub(super) fn check(dashboard: &Value) -> Result<()> {
     fs::write(&path, file.to_string())
         .with_context(|| format!("failed to write {}", path.display()))?;
     process::output(Command::new("promtool").args(["check", "rules"]).arg(&path))?;
+    Ok(())
+}
+
+/// Has Prometheus and Alertmanager read the configurations of `compose.yaml`, the rules among them.
+pub(super) fn check_configurations() -> Result<()> {
+    let folder = workspace::root().join("dashboards");
+    for (program, check) in [
+        ("promtool", ["check", "config", "prometheus.yml"].as_slice()),
+        ("promtool", &["test", "rules", "rules/pitviper.test.yml"]),
+        ("amtool", &["check-config", "alertmanager.yml"]),
+    ] {
+        process::output(Command::new(program).args(check).current_dir(&folder))?;
+    }
     Ok(())
 }
 

@@ -106,7 +106,7 @@ const NEEDS: &[Need] = &[
         Probe::Program("prometheus-alertmanager"),
         "prometheus-alertmanager",
         "deliver alerts",
-        &[Set::Test],
+        &[Set::Test, Set::Dashboards],
     ),
     need(
         Probe::Program("prometheus-node-exporter"),
