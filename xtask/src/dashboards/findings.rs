@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::dashboard::{Dashboard, Row};
-use super::panel::Panel;
+use super::panel::{Panel, SEVERITIES};
 
 /// What to do first about a finding of each kind.
 const FIRST_STEP: &[(&str, &str)] = &[
@@ -70,33 +70,45 @@ fn counts() -> Row {
 }
 
 fn list() -> Row {
+    let by_line = "sum by (instance, service, pid, kind, severity, confidence) \
+                   (pitviper_findings{$process}) > 0";
+    // Sorted by name, critical would come before high, and low before medium.
+    let ranked = (1..).zip(SEVERITIES).fold(by_line.to_owned(), |inner, (rank, (severity, _))| {
+        format!("label_replace({inner}, \"rank\", \"{rank}\", \"severity\", \"{severity}\")")
+    });
+    let width = |pixels: u64| ("custom.width", json!(pixels));
+    let name = |name: &str| ("displayName", json!(name));
     let table = Panel::table(
         "Findings",
-        "short",
-        "Lines with a finding. The links of a row lead to the agent that has the lines, their stacks and \
-         flame graphs; your browser has to reach it.",
+        "string",
+        "Lines with a finding, worst first. The links of a kind lead to the agent that has the lines, their \
+         stacks and flame graphs; your browser has to reach it.",
     )
-    .query(
-        r#"label_join(sum by (instance, service, pid, kind, severity, confidence) (pitviper_findings{$process}) > 0, "advice", "", "kind")"#,
-        "findings",
-    )
+    .query(&format!("label_join({ranked}, \"advice\", \"\", \"kind\")"), "findings")
     .columns(
-        &["severity", "kind", "Value", "service", "pid", "confidence", "advice", "instance"],
-        &["Time"],
+        &["rank", "kind", "Value", "service", "pid", "confidence", "advice", "instance"],
+        &["Time", "severity"],
     )
-    .column("severity", &[("displayName", json!("Severity")), ("mappings", severities()),
-        ("custom.cellOptions", json!({"type": "color-text"})), ("custom.width", json!(90))])
-    .column("kind", &[("displayName", json!("Kind")), ("links", links()), ("custom.width", json!(180))])
-    .column("Value", &[("displayName", json!("Lines")), ("custom.width", json!(70))])
-    .column("service", &[("displayName", json!("Service"))])
-    .column("pid", &[("displayName", json!("Process")), ("links", to_process()), ("custom.width", json!(90))])
-    .column("confidence", &[("displayName", json!("Confidence")), ("custom.width", json!(110))])
-    .column("advice", &[("displayName", json!("First step")), ("mappings", first_steps()),
-        ("custom.width", json!(460))])
-    .column("instance", &[("displayName", json!("Agent"))]);
+    .column(
+        "rank",
+        &[
+            name("Severity"),
+            ("mappings", ranks()),
+            ("custom.cellOptions", json!({"type": "color-text"})),
+            width(90),
+        ],
+    )
+    .column("kind", &[name("Kind"), ("links", links()), width(180)])
+    .column("Value", &[name("Lines"), ("unit", json!("short")), width(70)])
+    .column("service", &[name("Service")])
+    .column("pid", &[name("Process"), ("links", to_process()), width(90)])
+    .column("confidence", &[name("Confidence"), width(110)])
+    .column("advice", &[name("First step"), ("mappings", first_steps()), width(520)])
+    .column("instance", &[name("Agent")])
+    .sorted("Severity", false);
     let alerts = Panel::table(
         "Alerts",
-        "short",
+        "string",
         "Alerts of pitviper's rules that wait or fire; empty where the rules are not loaded, too.",
     )
     .query(
@@ -107,12 +119,12 @@ fn list() -> Row {
         &["alertname", "alertstate", "severity", "service", "pid", "instance"],
         &["Time", "Value"],
     )
-    .column("alertname", &[("displayName", json!("Alert"))])
-    .column("alertstate", &[("displayName", json!("State"))])
-    .column("severity", &[("displayName", json!("Severity"))])
-    .column("service", &[("displayName", json!("Service"))])
-    .column("pid", &[("displayName", json!("Process"))])
-    .column("instance", &[("displayName", json!("Agent"))])
+    .column("alertname", &[name("Alert")])
+    .column("alertstate", &[name("State")])
+    .column("severity", &[name("Severity")])
+    .column("service", &[name("Service")])
+    .column("pid", &[name("Process")])
+    .column("instance", &[name("Agent")])
     .when_empty("No alert");
     Row { title: "Findings and alerts", panels: vec![table, alerts] }
 }
@@ -132,6 +144,7 @@ fn course() -> Row {
             "A suspicion is confirmed, or withdrawn, as evidence comes in.",
         )
         .query("sum by (confidence) (pitviper_findings{$process})", "{{confidence}}")
+        .colors(&[("confirmed", "orange"), ("suspected", "yellow")])
         .stacked(),
         Panel::bars(
             "By service",
@@ -175,11 +188,12 @@ fn first_steps() -> Value {
     json!([{"type": "value", "options": options}])
 }
 
-fn severities() -> Value {
-    json!([{"type": "value", "options": {
-        "critical": {"color": "red", "index": 0},
-        "high": {"color": "orange", "index": 1},
-        "medium": {"color": "yellow", "index": 2},
-        "low": {"color": "blue", "index": 3},
-    }}])
+fn ranks() -> Value {
+    let options: Map<String, Value> = (1..)
+        .zip(SEVERITIES)
+        .map(|(rank, (severity, color))| {
+            (rank.to_string(), json!({"text": severity, "color": color, "index": rank}))
+        })
+        .collect();
+    json!([{"type": "value", "options": options}])
 }

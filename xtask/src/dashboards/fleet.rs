@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::dashboard::{Dashboard, Row};
-use super::panel::Panel;
+use super::panel::{Panel, SEVERITIES};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
@@ -74,7 +74,7 @@ fn findings() -> Row {
     ];
     let mut table = Panel::table(
         "Worst services",
-        "short",
+        "string",
         "Services by confirmed findings, with the fullest descriptor table, the most blocked event loop, \
          CPUs and resident memory of their processes.",
     );
@@ -104,7 +104,7 @@ fn findings() -> Row {
     let table = table
         .columns(&shown, &["Time"])
         .column("service", &[("displayName", json!("Service")), ("links", to_process)])
-        .sorted("Findings");
+        .sorted("Findings", true);
     let panels = vec![
         Panel::series("Findings by kind", "short", "Lines with a confirmed finding, by its kind.")
             .query(&format!("sum by (kind) ({confirmed})"), "{{kind}}")
@@ -116,6 +116,7 @@ fn findings() -> Row {
             "Lines with a confirmed finding, by how bad it is.",
         )
         .query(&format!("sum by (severity) ({confirmed})"), "{{severity}}")
+        .colors(&SEVERITIES)
         .wide(12)
         .stacked(),
         table,
@@ -204,9 +205,9 @@ fn cost() -> Row {
         Panel::series(
             "Age of the newest look",
             "s",
-            "Agents look once a second; more says that one is held up.",
+            "When scraped. Agents look once a second; more says that one is held up.",
         )
-        .query("time() - pitviper_last_look_timestamp_seconds{$agent}", "{{instance}}")
+        .query("timestamp(pitviper_last_look_timestamp_seconds{$agent}) - pitviper_last_look_timestamp_seconds{$agent}", "{{instance}}")
         .wide(6),
         Panel::series("CPU of the agents", "percentunit", "Share of one CPU.")
             .query("rate(pitviper_agent_cpu_seconds_total{$agent}[$])", "{{instance}}")

@@ -17,6 +17,7 @@ mod findings;
 mod fleet;
 mod lint;
 mod panel;
+mod pictures;
 mod process;
 mod promql;
 mod tools;
@@ -28,12 +29,15 @@ pub(crate) enum Dashboards {
     Write,
     /// Hold the JSON against Grafana's schema, its SDK, promtool and the house's rules
     Check,
+    /// Draw each dashboard with Grafana's components from a real Prometheus
+    Pictures(pictures::Options),
 }
 
 pub(crate) fn run(task: &Dashboards) -> Result<()> {
     match task {
         Dashboards::Write => write(),
         Dashboards::Check => check(),
+        Dashboards::Pictures(options) => pictures::draw(options),
     }
 }
 

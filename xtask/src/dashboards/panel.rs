@@ -10,6 +10,10 @@ const PROCESS: &str = r#"job=~"$job", instance=~"$instance", service=~"$service"
 /// Grafana's grid has so many columns.
 pub(super) const COLUMNS: u64 = 24;
 
+/// The colour of each severity, worst first.
+pub(super) const SEVERITIES: [(&str, &str); 4] =
+    [("critical", "red"), ("high", "orange"), ("medium", "yellow"), ("low", "blue")];
+
 /// How a panel draws.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -121,6 +125,7 @@ impl Panel {
     /// Seconds and weeks on one scale.
     pub(super) fn logarithmic(mut self) -> Self {
         self.logarithmic = true;
+        self.defaults.insert("decimals".into(), json!(0));
         self
     }
 
@@ -148,7 +153,14 @@ impl Panel {
         self
     }
 
-    /// Sets properties of one column.
+    /// Gives each of these series the same colour on every panel.
+    pub(super) fn colors(self, colors: &[(&str, &str)]) -> Self {
+        colors.iter().fold(self, |panel, (name, color)| {
+            panel.column(name, &[("color", json!({"mode": "fixed", "fixedColor": color}))])
+        })
+    }
+
+    /// Sets properties of one column or series.
     pub(super) fn column(mut self, name: &str, properties: &[(&str, Value)]) -> Self {
         let properties: Vec<Value> =
             properties.iter().map(|(id, value)| json!({"id": id, "value": value})).collect();
@@ -174,9 +186,9 @@ impl Panel {
         self
     }
 
-    /// Sorts a table by a column, largest first.
-    pub(super) fn sorted(mut self, column: &str) -> Self {
-        self.options.insert("sortBy".into(), json!([{"desc": true, "displayName": column}]));
+    /// Sorts a table by a column.
+    pub(super) fn sorted(mut self, column: &str, descending: bool) -> Self {
+        self.options.insert("sortBy".into(), json!([{"desc": descending, "displayName": column}]));
         self
     }
 
@@ -223,6 +235,9 @@ impl Panel {
     fn field_defaults(&self) -> Value {
         let mut defaults = self.defaults.clone();
         defaults.insert("unit".into(), json!(self.unit));
+        // Without these Grafana colours by limits of its own.
+        let plain = json!({"mode": "absolute", "steps": [{"color": "green", "value": null}]});
+        defaults.entry("thresholds").or_insert(plain);
         match self.kind {
             Kind::Series => {
                 if !self.signed && !self.logarithmic {
@@ -233,8 +248,13 @@ impl Panel {
             }
             Kind::Bars => {
                 defaults.insert("min".into(), json!(0));
+                defaults.insert("color".into(), json!({"mode": "fixed", "fixedColor": "orange"}));
             }
-            Kind::Stat | Kind::Table => {}
+            Kind::Stat => {
+                let plain = json!({"mode": "fixed", "fixedColor": "text"});
+                defaults.entry("color").or_insert(plain);
+            }
+            Kind::Table => {}
         }
         Value::Object(defaults)
     }
@@ -245,7 +265,7 @@ impl Panel {
             true => json!({"type": "log", "log": 10}),
             false => json!({"type": "linear"}),
         };
-        json!({
+        let mut style = json!({
             "drawStyle": "line",
             "lineWidth": 1,
             "fillOpacity": fill,
@@ -253,7 +273,14 @@ impl Panel {
             "showPoints": "never",
             "spanNulls": false,
             "stacking": {"mode": mode, "group": "A"},
-        })
+        });
+        // So that nothing but zeros is not drawn on a scale to a hundred.
+        match self.unit {
+            "percentunit" => style["axisSoftMax"] = json!(0.01),
+            "short" | "cps" => style["axisSoftMax"] = json!(1),
+            _ => {}
+        }
+        style
     }
 
     fn all_options(&self) -> Value {

@@ -325,25 +325,15 @@ fn errors() -> Row {
 
 fn memory() -> Row {
     let panels = vec![
-        Panel::series("Memory", "bytes", "Resident memory, and of it what is anonymous.")
-            .query(
-                "sum by (service, pid) (pitviper_process_resident_memory_bytes{$process})",
-                "{{service}} {{pid}}",
-            )
+        Panel::series("Resident memory", "bytes", "Memory that is resident.").query(
+            "sum by (service, pid) (pitviper_process_resident_memory_bytes{$process})",
+            "{{service}} {{pid}}",
+        ),
+        Panel::series("Anonymous memory", "bytes", "Of the resident memory, what no file backs.")
             .query(
                 "sum by (service, pid) (pitviper_process_anonymous_memory_bytes{$process})",
-                "{{service}} {{pid}}, anonymous",
+                "{{service}} {{pid}}",
             ),
-        Panel::series(
-            "Mapped and unmapped",
-            "binBps",
-            "Bytes mapped and unmapped, by what backs them.",
-        )
-        .query("sum by (kind) (rate(pitviper_mapped_bytes_total{$process}[$]))", "{{kind}} mapped")
-        .query(
-            "sum by (kind) (rate(pitviper_unmapped_bytes_total{$process}[$]))",
-            "{{kind}} unmapped",
-        ),
         Panel::series(
             "Slope of memory",
             "binBps",
@@ -354,6 +344,17 @@ fn memory() -> Row {
             "{{service}} {{pid}}",
         )
         .signed(),
+        Panel::series(
+            "Mapped and unmapped",
+            "binBps",
+            "Bytes mapped and unmapped, by what backs them.",
+        )
+        .query("sum by (kind) (rate(pitviper_mapped_bytes_total{$process}[$]))", "{{kind}} mapped")
+        .query(
+            "sum by (kind) (rate(pitviper_unmapped_bytes_total{$process}[$]))",
+            "{{kind}} unmapped",
+        ),
     ];
+    let panels = panels.into_iter().map(|panel| panel.wide(6)).collect();
     Row { title: "Memory", panels }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Set {
     Bench,
     /// The checks of the dashboards
     Dashboards,
+    /// The pictures of the dashboards
+    Pictures,
 }
 
 /// How presence is found out.
@@ -115,6 +117,7 @@ const NEEDS: &[Need] = &[
         &[Set::Test],
     ),
     need(Probe::Program("node"), "nodejs", "check dashboards", &[Set::Dashboards]),
+    need(Probe::Program("chromium"), "chromium", "draw dashboards", &[Set::Pictures]),
     need(Probe::Program("npm"), "npm", "install Grafana's schema", &[Set::Dashboards]),
     need(Probe::Program("redis-server"), "redis-server", "serve queues of jobs", &[Set::Test]),
     need(
