@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -45,11 +45,25 @@ pub(super) fn draw(options: &Options) -> Result<()> {
         Some(program) => program.clone(),
         None => cargo::build_pitviper()?,
     };
-    let privilege = Privilege::obtain("attach to processes with eBPF", "cargo xtask dashboards")?;
+    let privilege =
+        Privilege::obtain("attach to processes with eBPF", "cargo xtask dashboards pictures")?;
     interrupt::catch();
-    let folder = workspace::target().join("dashboards/stage");
+    let stage = format!("dashboards/stage-{}", std::process::id());
+    let folder = workspace::target().join(stage);
+    let done = perform(options, &program, privilege, &page, &folder);
+    // Nobody needs the samples any more; what cannot be removed goes with the target directory.
     let _ = fs::remove_dir_all(&folder);
+    done
+}
 
+/// Has the programs run in `folder` and watched for as long as the pictures are to show.
+fn perform(
+    options: &Options,
+    program: &Path,
+    privilege: Privilege,
+    page: &Path,
+    folder: &Path,
+) -> Result<()> {
     let mut staged = Vec::new();
     let mut targets = Vec::new();
     for (number, words) in PROGRAMS.iter().enumerate() {
@@ -57,30 +71,29 @@ pub(super) fn draw(options: &Options) -> Result<()> {
         fs::create_dir_all(&own).with_context(|| format!("failed to create {}", own.display()))?;
         let subject = start(words, &own)?;
         let address = format!("127.0.0.1:{}", free_port()?);
-        let mut attach = privilege.command(&program);
+        let mut attach = privilege.command(program);
         attach.args(["attach", &subject.pid().to_string(), "--listen", &address]);
         attach.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
         targets.push(address);
         // Ended in this order: the watcher before its subject.
         staged.push((Background::start(&mut attach)?, subject));
     }
-    let (prometheus, address) = start_prometheus(&folder, &targets)?;
+    let (mut prometheus, address) = start_prometheus(folder, &targets)?;
     eprintln!("Gathering {} s of samples; http://{address} shows them.", options.seconds);
-    let mut prometheus = prometheus;
     if let Some(status) =
         prometheus.wait(Duration::from_secs(options.seconds), interrupt::happened)?
     {
         bail!("prometheus ended: {status}");
     }
     interrupt::check()?;
-    shoot(&page, &address, options.seconds)
+    shoot(page, &address, options.seconds)
 }
 
 /// A workload at work: it speaks the tests' protocol (`workloads/handshake.py`) or begins by itself,
 /// and ends with its standard input.
 struct Subject {
     process: Background,
-    _stdin: Option<std::process::ChildStdin>,
+    _stdin: Option<ChildStdin>,
     _stdout: Lines,
 }
 
