@@ -251,6 +251,7 @@ impl Panel {
                 defaults.insert("color".into(), json!({"mode": "fixed", "fixedColor": "orange"}));
             }
             Kind::Stat => {
+                defaults.insert("min".into(), json!(0));
                 let plain = json!({"mode": "fixed", "fixedColor": "text"});
                 defaults.entry("color").or_insert(plain);
             }

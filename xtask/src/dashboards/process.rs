@@ -265,7 +265,7 @@ fn files() -> Row {
         )
         .query(
             "sum by (service, pid) (rate(pitviper_file_reread_bytes_total{$process}[$])) \
-             / (sum by (service, pid) (rate(pitviper_file_read_bytes_total{$process}[$])) > 0)",
+             / sum by (service, pid) (rate(pitviper_file_read_bytes_total{$process}[$]))",
             "{{service}} {{pid}}",
         )
         .max(1.0),
@@ -285,10 +285,9 @@ fn files() -> Row {
 fn share(title: &'static str, failed: &str, tried: &str, description: &'static str) -> Panel {
     let by = "sum by (service, pid)";
     let expression =
-        format!("{by} (rate({failed}{{$process}}[$])) / ({by} (rate({tried}{{$process}}[$])) > 0)");
+        format!("{by} (rate({failed}{{$process}}[$])) / {by} (rate({tried}{{$process}}[$]))");
     Panel::series(title, "percentunit", description)
         .query(&expression, "{{service}} {{pid}}")
-        .when_empty("Nothing was tried")
         .max(1.0)
         .wide(6)
 }
