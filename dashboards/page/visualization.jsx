@@ -73,9 +73,8 @@ function Bars(props) {
 
 export function Visualization(props) {
   const { panel, data, range, width, height } = props;
-  const first = panel.fieldConfig.defaults.noValue;
   if (data.length === 0 || data.every((frame) => frame.length === 0)) {
-    return <p style={{ color: "#8e8e99", textAlign: "center" }}>{first ?? "No data"}</p>;
+    return <p style={{ color: "#8e8e99", textAlign: "center" }}>{panel.fieldConfig.defaults.noValue ?? "No data"}</p>;
   }
   switch (panel.type) {
     case "timeseries":

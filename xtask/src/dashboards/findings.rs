@@ -197,3 +197,26 @@ fn ranks() -> Value {
         .collect();
     json!([{"type": "value", "options": options}])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::workspace;
+
+    /// Exercise the program's own list: a kind without a first step would show as its bare name.
+    #[test]
+    fn each_kind_has_a_first_step() {
+        let source = workspace::root().join("agent/src/detect/finding.rs");
+        let source = fs::read_to_string(source).unwrap();
+        let named = source.lines().filter_map(|line| line.trim().strip_prefix("Kind::"));
+        let names = named.filter_map(|line| line.split_once(" => \"")?.1.split('"').next());
+        let mut names: Vec<&str> = names.collect();
+        let mut steps: Vec<&str> = FIRST_STEP.iter().map(|(kind, _)| *kind).collect();
+        names.sort_unstable();
+        steps.sort_unstable();
+        assert!(!names.is_empty());
+        assert_eq!(names, steps);
+    }
+}
