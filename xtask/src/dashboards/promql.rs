@@ -51,21 +51,23 @@ pub(super) fn check_configurations() -> Result<()> {
     Ok(())
 }
 
-/// Metrics that a query names and `docs/metrics.md` does not.
-pub(super) fn unknown_metrics(dashboard: &Value) -> Result<Vec<String>> {
-    let known = known_metrics(&workspace::root().join("docs/metrics.md"))?;
+/// Metrics that these queries or the rules name and `docs/metrics.md` does not.
+pub(super) fn unknown_metrics(dashboards: &[Value]) -> Result<Vec<String>> {
+    let root = workspace::root();
+    let known = known_metrics(&root.join("docs/metrics.md"))?;
+    let path = root.join("dashboards/rules/pitviper.yml");
+    let rules =
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let mut unknown = Vec::new();
-    for query in queries(dashboard) {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let names = query.split(|c| !is_part(c)).filter(|word| word.starts_with("pitviper_"));
+    for text in dashboards.iter().flat_map(queries).chain(rules.lines()) {
+        // What has a colon was recorded by a rule.
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let names = text.split(|c| !is_part(c)).filter(|word| word.starts_with("pitviper_"));
         for name in names {
             let family = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
-            if ![Some(name), family]
-                .into_iter()
-                .flatten()
-                .any(|name| known.iter().any(|k| k == name))
-            {
-                unknown.push(format!("docs/metrics.md has no {name}: {query}"));
+            let is_known = |name: &str| known.iter().any(|known| known == name);
+            if !is_known(name) && !family.is_some_and(is_known) {
+                unknown.push(format!("docs/metrics.md has no {name}: {text}"));
             }
         }
     }
