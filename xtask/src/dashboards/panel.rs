@@ -110,6 +110,12 @@ impl Panel {
         self
     }
 
+    /// Shows the legend beside the number, though there be only one.
+    pub(super) fn named(mut self) -> Self {
+        self.options.insert("textMode".into(), json!("value_and_name"));
+        self
+    }
+
     /// Lays the series on each other: their sum means something.
     pub(super) fn stacked(mut self) -> Self {
         self.stacked = true;

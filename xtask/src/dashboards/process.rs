@@ -50,7 +50,8 @@ fn overview() -> Row {
         Panel::stat("Memory", "bytes", "Resident memory.")
             .query("sum(pitviper_process_resident_memory_bytes{$process})", "resident"),
         Panel::stat("Python", "short", "Processes by the interpreter's version.")
-            .query("count by (python) (pitviper_process_info{$process})", "{{python}}"),
+            .query("count by (python) (pitviper_process_info{$process})", "{{python}}")
+            .named(),
     ];
     Row { title: "Now", panels }
 }
