@@ -1,17 +1,16 @@
 //! `/metrics` is what Prometheus takes: its own linter passes it, and a real server scrapes it.
 
-use std::fs;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use pitviper_tests::agent::Agent;
 use pitviper_tests::deadline::wait_for;
+use pitviper_tests::prometheus::Prometheus;
 use pitviper_tests::requirements::{met, skip};
 use pitviper_tests::target::Target;
 use pitviper_tests::{http, interpreter};
-use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -50,7 +49,7 @@ fn prometheus_scrapes_the_metrics() -> Result<()> {
     lint(&metrics)?;
     tells_what_is_known(&metrics, &pid)?;
 
-    let server = Prometheus::start(&listen)?;
+    let server = Prometheus::scraping(&listen)?;
     let up = server.wait_for_sample("up")?;
     ensure!(up == "1", "the scrape failed: up is {up}");
     let series = server.wait_for_sample("count({__name__=~\"pitviper_.+\"})")?;
@@ -142,55 +141,4 @@ fn lint(metrics: &str) -> Result<()> {
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "promtool: {told}\n{metrics}");
     Ok(())
-}
-
-/// A real server that scrapes one target every second, ended with its scope.
-struct Prometheus {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn start(target: &str) -> Result<Prometheus> {
-        let folder = tempfile::tempdir()?;
-        let config = folder.path().join("prometheus.yml");
-        fs::write(
-            &config,
-            format!(
-                "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-                 scrape_configs:\n\
-                 - job_name: pitviper\n  static_configs: [{{targets: ['{target}']}}]\n"
-            ),
-        )?;
-        let port = http::free_port()?;
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Prometheus { child, port, _folder: folder })
-    }
-
-    /// The value of the first sample that the query gives, once there is one.
-    fn wait_for_sample(&self, query: &str) -> Result<String> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/api/v1/query?query={encoded}");
-        wait_for(query, LIMIT, || {
-            // Not listening yet, or not ready: asked again.
-            let Ok((200, body)) = http::get(self.port, &path) else { return Ok(None) };
-            let answer: Value = serde_json::from_str(&body)?;
-            let value = answer["data"]["result"][0]["value"][1].as_str();
-            Ok(value.map(str::to_owned))
-        })
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

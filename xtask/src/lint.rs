@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::setup::{self, Set};
-use crate::{cargo, docs, process, workspace};
+use crate::{cargo, dashboards, docs, process, workspace};
 
 /// The version that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Leave out the check of licences and dependencies, which compiles cargo-deny once
     #[arg(long)]
     no_deny: bool,
+    /// Leave out the check of the dashboards, which installs Grafana's schema once
+    #[arg(long)]
+    no_dashboards: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -39,6 +42,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     step("documentation", documentation());
     step("docs/metrics.md", docs::check());
     step("clang-format", clang_format());
+    if !options.no_dashboards {
+        step("dashboards", dashboards::check());
+    }
     if !options.no_deny {
         step("cargo-deny", deny());
     }

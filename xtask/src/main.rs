@@ -7,6 +7,7 @@ use clap::Parser;
 mod audit;
 mod bench;
 mod cargo;
+mod dashboards;
 mod demo;
 mod docs;
 mod interpreters;
@@ -35,6 +36,9 @@ enum Task {
     Lint(lint::Options),
     /// Write docs/metrics.md from what the program registers
     Docs,
+    /// Write and check the Grafana dashboards
+    #[command(subcommand)]
+    Dashboards(dashboards::Dashboards),
     /// Measure what being watched costs
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Task::Audit(options) => audit::run(&options),
         Task::Lint(options) => lint::run(&options),
         Task::Docs => docs::write(),
+        Task::Dashboards(task) => dashboards::run(&task),
         Task::Bench(bench) => bench::run(&bench),
     };
     match done {

@@ -27,6 +27,10 @@ pub(crate) enum Set {
     Audit,
     /// The benchmarks
     Bench,
+    /// The checks of the dashboards
+    Dashboards,
+    /// The pictures of the dashboards
+    Pictures,
 }
 
 /// How presence is found out.
@@ -76,7 +80,7 @@ const NEEDS: &[Need] = &[
         Probe::Program("python3"),
         "python3",
         "have Python programs to watch",
-        &[Set::Demo, Set::Test, Set::Audit, Set::Bench],
+        &[Set::Demo, Set::Test, Set::Audit, Set::Bench, Set::Dashboards],
     ),
     need(Probe::Program("debootstrap"), "debootstrap", "fetch other Pythons", &[Set::Roots]),
     need(
@@ -94,13 +98,33 @@ const NEEDS: &[Need] = &[
         "list eBPF programs and read their run time",
         &[Set::Test, Set::Bench],
     ),
-    need(Probe::Program("prometheus"), "prometheus", "check and scrape metrics", &[Set::Test]),
+    need(
+        Probe::Program("prometheus"),
+        "prometheus",
+        "check and scrape metrics",
+        &[Set::Test, Set::Dashboards],
+    ),
+    need(
+        Probe::Program("prometheus-alertmanager"),
+        "prometheus-alertmanager",
+        "deliver alerts",
+        &[Set::Test, Set::Dashboards],
+    ),
+    need(
+        Probe::Program("prometheus-node-exporter"),
+        "prometheus-node-exporter",
+        "have a disk to alert on",
+        &[Set::Test],
+    ),
+    need(Probe::Program("node"), "nodejs", "check dashboards", &[Set::Dashboards]),
+    need(Probe::Program("chromium"), "chromium", "draw dashboards", &[Set::Pictures]),
+    need(Probe::Program("npm"), "npm", "install Grafana's schema", &[Set::Dashboards]),
     need(Probe::Program("redis-server"), "redis-server", "serve queues of jobs", &[Set::Test]),
     need(
         Probe::Module("ensurepip"),
         "python3-venv",
         "make virtual environments",
-        &[Set::Test, Set::Audit, Set::Bench],
+        &[Set::Test, Set::Audit, Set::Bench, Set::Dashboards],
     ),
 ];
 
