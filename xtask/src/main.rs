@@ -8,6 +8,7 @@ mod audit;
 mod bench;
 mod cargo;
 mod demo;
+mod dist;
 mod docs;
 mod interpreters;
 mod interrupt;
@@ -35,6 +36,8 @@ enum Task {
     Lint(lint::Options),
     /// Write docs/metrics.md from what the program registers
     Docs,
+    /// Make everything that is released: archive, .deb, wheel
+    Dist(dist::Options),
     /// Measure what being watched costs
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Audit(options) => audit::run(&options),
         Task::Lint(options) => lint::run(&options),
         Task::Docs => docs::write(),
+        Task::Dist(options) => dist::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     };
     match done {

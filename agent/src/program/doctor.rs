@@ -193,6 +193,14 @@ pub(super) fn run(options: &DoctorOptions) -> Result<Exit, ProgramError> {
         "CAP_DAC_READ_SEARCH",
         &capability(Cap::CAP_DAC_READ_SEARCH, "to find other users' interpreters", false),
     );
+    doctor.tell(
+        "CAP_CHECKPOINT_RESTORE",
+        &capability(
+            Cap::CAP_CHECKPOINT_RESTORE,
+            "to open interpreters whose file was replaced or deleted since",
+            false,
+        ),
+    );
     let uprobes = if release().1.is_some_and(|release| release >= (6, 6)) {
         Outcome::Works("not needed: this kernel has uprobes without it".into())
     } else {

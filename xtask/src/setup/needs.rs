@@ -27,6 +27,8 @@ pub(crate) enum Set {
     Audit,
     /// The benchmarks
     Bench,
+    /// What is released
+    Dist,
 }
 
 /// How presence is found out.
@@ -76,7 +78,7 @@ const NEEDS: &[Need] = &[
         Probe::Program("python3"),
         "python3",
         "have Python programs to watch",
-        &[Set::Demo, Set::Test, Set::Audit, Set::Bench],
+        &[Set::Demo, Set::Test, Set::Audit, Set::Bench, Set::Dist],
     ),
     need(Probe::Program("debootstrap"), "debootstrap", "fetch other Pythons", &[Set::Roots]),
     need(
@@ -84,6 +86,14 @@ const NEEDS: &[Need] = &[
         "debian-archive-keyring",
         "check what is fetched",
         &[Set::Roots],
+    ),
+    need(Probe::Program("dpkg-deb"), "dpkg", "make a Debian package", &[Set::Dist]),
+    need(Probe::Program("lintian"), "lintian", "check the Debian package", &[Set::Test]),
+    need(
+        Probe::Program("systemd-analyze"),
+        "systemd",
+        "run the agent's unit under its restrictions",
+        &[Set::Test],
     ),
     need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
     need(Probe::Program("wrk"), "wrk", "put a service under load", &[Set::Bench]),
