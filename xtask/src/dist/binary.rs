@@ -14,12 +14,15 @@ use crate::{process, workspace};
 pub(super) fn build(epoch: u64) -> Result<PathBuf> {
     eprintln!("Building pitviper (static).");
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let arguments = ["build", "--package", "pitviper", "--profile", "dist", "--features", "static"];
+    let arguments = ["build", "--package", "pitviper", "--release", "--features", "static"];
     let mut command = cargo::command();
     command
         .args(arguments)
         // Named, so that the flags are the program's and not those of build scripts.
         .args(["--target", &target])
+        // Variables and no profile: one would build the build scripts again, too.
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\u{1f}"))
         .env("LIBBPF_SYS_LIBRARY_PATH", static_libraries()?)
         .env("SOURCE_DATE_EPOCH", epoch.to_string());

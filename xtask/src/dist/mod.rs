@@ -19,7 +19,7 @@ mod stage;
 mod wheel;
 
 /// Options of `cargo xtask dist`.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Options {
     /// Package this program instead of building one. It has to be static, to run anywhere
     #[arg(long, value_name = "FILE")]
@@ -45,9 +45,28 @@ struct Release {
     output: PathBuf,
 }
 
+/// Makes all of it in the usual place; where that is.
+pub(crate) fn make() -> Result<PathBuf> {
+    run(&Options::default())?;
+    Ok(folder())
+}
+
+fn folder() -> PathBuf {
+    workspace::target().join("dist")
+}
+
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Set::Build, Set::Dist])?;
-    let output = options.output.clone().unwrap_or_else(|| workspace::target().join("dist"));
+    let output = match &options.output {
+        Some(output) => output.clone(),
+        None => {
+            // Another version's files would lie beside this one's.
+            if folder().exists() {
+                fs::remove_dir_all(folder()).context("failed to clear target/dist")?;
+            }
+            folder()
+        }
+    };
     fs::create_dir_all(&output).with_context(|| format!("failed to make {}", output.display()))?;
     let epoch = epoch()?;
     let program = match &options.binary {

@@ -88,6 +88,7 @@ const NEEDS: &[Need] = &[
         &[Set::Roots],
     ),
     need(Probe::Program("dpkg-deb"), "dpkg", "make a Debian package", &[Set::Dist]),
+    need(Probe::Program("capsh"), "libcap2-bin", "run with few capabilities", &[Set::Test]),
     need(Probe::Program("lintian"), "lintian", "check the Debian package", &[Set::Test]),
     need(
         Probe::Program("systemd-analyze"),
