@@ -31,8 +31,9 @@ pub(super) fn run(options: &ManOptions) -> Result<Exit, ProgramError> {
         }
         None => {
             let mut page = Vec::new();
+            let command = Arguments::command().disable_help_subcommand(true);
             // Writing to memory does not fail.
-            let _ = Man::new(Arguments::command()).render(&mut page);
+            let _ = Man::new(command).render(&mut page);
             print(&page)
         }
     }
