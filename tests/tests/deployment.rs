@@ -26,6 +26,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// CAP_PERFMON (38), CAP_BPF (39) and CAP_CHECKPOINT_RESTORE (40).
 const CAPABILITIES: u64 = 1 << 2 | 1 << 19 | 1 << 38 | 1 << 39 | 1 << 40;
 
+/// What `before-linux-6.6.conf` adds.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -152,10 +155,32 @@ fn serves(machine: &mut Machine, port: u16, target: &Target) -> Result<()> {
     let manage = |verb: &[&str]| {
         machine.run(&[&["systemctl", "--user"], verb, &["pitviper.service"]].concat())
     };
-    // It comes back once the agent said that it is ready.
-    manage(&["start"])?;
-    let pid = manage(&["show", "--property=MainPID", "--value"])?;
-    let status = fs::read_to_string(format!("/proc/{}/status", pid.trim()))?;
+    let finds = |capabilities: u64| {
+        // It comes back once the agent said that it is ready.
+        manage(&["start"])?;
+        let pid = manage(&["show", "--property=MainPID", "--value"])?;
+        is_restricted(pid.trim(), capabilities)?;
+        wait_found(port, target)?;
+        manage(&["reload"])?;
+        ensure!(manage(&["is-active"])?.trim() == "active", "it did not survive a reload");
+        manage(&["stop"])?;
+        let result = manage(&["show", "--property=Result", "--value"])?;
+        ensure!(result.trim() == "success", "it ended with {result}");
+        Ok(())
+    };
+    finds(CAPABILITIES)?;
+
+    let before = "/usr/share/doc/pitviper/examples/before-linux-6.6.conf";
+    machine.run(&["mkdir", "/run/systemd/user/pitviper.service.d"])?;
+    machine.run(&["ln", "-s", before, "/run/systemd/user/pitviper.service.d"])?;
+    machine.run(&["systemctl", "--user", "daemon-reload"])?;
+    finds(CAPABILITIES | CAP_SYS_ADMIN)?;
+    machine.stop_manager()
+}
+
+/// Whether a process is not root, has these capabilities and no others, and is filtered.
+fn is_restricted(pid: &str, capabilities: u64) -> Result<()> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {
         let mut lines = status.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
@@ -163,17 +188,10 @@ fn serves(machine: &mut Machine, port: u16, target: &Target) -> Result<()> {
     };
     ensure!(!field("Uid")?.starts_with("0\t"), "it runs as root");
     for set in ["CapPrm", "CapEff", "CapBnd"] {
-        ensure!(u64::from_str_radix(field(set)?, 16)? == CAPABILITIES, "{set} {}", field(set)?);
+        ensure!(u64::from_str_radix(field(set)?, 16)? == capabilities, "{set} {}", field(set)?);
     }
     ensure!((field("NoNewPrivs")?, field("Seccomp")?) == ("1", "2"), "{status}");
-    wait_found(port, target)?;
-
-    manage(&["reload"])?;
-    ensure!(manage(&["is-active"])?.trim() == "active", "it did not survive a reload");
-    manage(&["stop"])?;
-    let result = manage(&["show", "--property=Result", "--value"])?;
-    ensure!(result.trim() == "success", "it ended with {result}");
-    machine.stop_manager()
+    Ok(())
 }
 
 #[test]
