@@ -5,7 +5,6 @@
 //! user's manager, which root's rights let do all that a unit asks for (its user, capabilities, mounts,
 //! system call filter), and as which it looks for its sockets in `/run` like the system's.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -112,11 +111,8 @@ impl Machine {
     /// # Errors
     /// When it cannot be read or written.
     pub fn copy(&self, from: &Path, to: &str) -> Result<()> {
-        let bytes = std::fs::read(from).with_context(|| format!("failed to read {from:?}"))?;
-        let path = self.path(to);
-        let mut file =
-            std::fs::File::create(&path).with_context(|| format!("failed to make {path:?}"))?;
-        file.write_all(&bytes)?;
+        let to = self.path(to);
+        std::fs::copy(from, &to).with_context(|| format!("failed to copy {from:?} to {to:?}"))?;
         Ok(())
     }
 
