@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use libbpf_cargo::SkeletonBuilder;
 
 fn build(name: &str, architecture: &OsStr, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    // The type information names the sources: not by where this checkout happens to be.
+    let here = env::var("CARGO_MANIFEST_DIR")?;
+    let sources = format!("-ffile-prefix-map={here}=probes");
     SkeletonBuilder::new()
         .source(format!("src/{name}.bpf.c"))
         .obj(out.join(format!("{name}.bpf.o")))
@@ -18,6 +21,7 @@ fn build(name: &str, architecture: &OsStr, out: &Path) -> Result<(), Box<dyn std
             // BPF_PROG of libbpf hands each program a context that few of them use.
             OsStr::new("-Wno-unused-parameter"),
             architecture,
+            sources.as_ref(),
         ])
         .build_and_generate(out.join(format!("{name}.skel.rs")))?;
     Ok(())

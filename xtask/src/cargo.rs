@@ -28,7 +28,13 @@ pub(crate) fn build_pitviper() -> Result<PathBuf> {
 /// Builds and returns the executables that cargo made, in its order.
 pub(crate) fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command = command();
-    command.args(arguments).arg("--message-format=json-render-diagnostics");
+    command.args(arguments);
+    executables_of(command)
+}
+
+/// The same for a whole command of cargo's.
+pub(crate) fn executables_of(mut command: Command) -> Result<Vec<PathBuf>> {
+    command.arg("--message-format=json-render-diagnostics");
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()

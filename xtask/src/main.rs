@@ -9,6 +9,7 @@ mod bench;
 mod cargo;
 mod dashboards;
 mod demo;
+mod dist;
 mod docs;
 mod interpreters;
 mod interrupt;
@@ -39,6 +40,8 @@ enum Task {
     /// Write and check the Grafana dashboards
     #[command(subcommand)]
     Dashboards(dashboards::Dashboards),
+    /// Make everything that is released: archive, .deb, wheel
+    Dist(dist::Options),
     /// Measure what being watched costs
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Lint(options) => lint::run(&options),
         Task::Docs => docs::write(),
         Task::Dashboards(task) => dashboards::run(&task),
+        Task::Dist(options) => dist::run(&options),
         Task::Bench(bench) => bench::run(&bench),
     };
     match done {

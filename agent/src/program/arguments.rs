@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::agent::AgentOptions;
+use super::completions::CompletionsOptions;
 use super::family::Family;
+use super::man::ManOptions;
 use super::setting::Setting;
 use crate::detect::Place;
 use crate::source::ebpf;
@@ -46,6 +48,10 @@ pub(super) enum Command {
     Record(RecordOptions),
     /// Say what this kernel, this user and this process allow.
     Doctor(DoctorOptions),
+    /// Print a script by which a shell completes the command line.
+    Completions(CompletionsOptions),
+    /// Print the manual page, or write those of all commands.
+    Man(ManOptions),
     /// For the benchmark of untraced processes: attach a pair of empty probes until standard input
     /// ends.
     #[command(hide = true)]

@@ -42,15 +42,24 @@ impl Doctor {
     }
 }
 
-fn kernel() -> Outcome {
+/// The kernel's release, as it is written and as numbers.
+fn release() -> (String, Option<(u32, u32)>) {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 12) => {
+    let known = match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
+        _ => None,
+    };
+    (release.trim().to_owned(), known)
+}
+
+fn kernel() -> Outcome {
+    let (release, known) = release();
+    match known {
+        Some(known) if known < (5, 12) => {
             Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.12 or newer".into())
         }
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 17) => Outcome::Lacks(format!(
+        Some(known) if known < (5, 17) => Outcome::Lacks(format!(
             "Linux {release}: close_range and SCM_RIGHTS are only seen by reconciliation \
              (5.17 and newer see the call)"
         )),
@@ -185,9 +194,20 @@ pub(super) fn run(options: &DoctorOptions) -> Result<Exit, ProgramError> {
         &capability(Cap::CAP_DAC_READ_SEARCH, "to find other users' interpreters", false),
     );
     doctor.tell(
-        "CAP_SYS_ADMIN",
-        &capability(Cap::CAP_SYS_ADMIN, "for uprobes (unclosed-resource findings)", false),
+        "CAP_CHECKPOINT_RESTORE",
+        &capability(
+            Cap::CAP_CHECKPOINT_RESTORE,
+            "to open interpreters whose file was replaced or deleted since",
+            false,
+        ),
     );
+    let uprobes = if release().1.is_some_and(|release| release >= (6, 6)) {
+        Outcome::Works("not needed: this kernel has uprobes without it".into())
+    } else {
+        let for_what = "for uprobes before Linux 6.6 (unclosed-resource findings)";
+        capability(Cap::CAP_SYS_ADMIN, for_what, false)
+    };
+    doctor.tell("CAP_SYS_ADMIN", &uprobes);
     if Path::new("/sys/kernel/btf/vmlinux").exists() {
         doctor.tell("probes", &programs());
     }

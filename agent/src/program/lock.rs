@@ -1,7 +1,7 @@
 //! One pitviper a process, one agent a host: two would count each other's costs and confuse the person.
 //!
 //! An advisory lock on a file in a directory that only this user can write; the system releases it
-//! however the program ends.
+//! however the program ends. Where a service manager made a directory for the program, it is that one.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -26,6 +26,12 @@ impl Drop for Lock {
 }
 
 fn directory() -> PathBuf {
+    // systemd.exec(5); there can be several, and the first serves.
+    let given = std::env::var_os("RUNTIME_DIRECTORY");
+    let given = given.as_ref().and_then(|given| given.to_str()?.split(':').next());
+    if let Some(directory) = given.filter(|directory| directory.starts_with('/')) {
+        return PathBuf::from(directory);
+    }
     let user = rustix::process::geteuid();
     if user.is_root() {
         return PathBuf::from("/run/pitviper");

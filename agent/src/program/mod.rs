@@ -4,12 +4,14 @@ mod agent;
 mod arguments;
 mod attach;
 mod clock;
+mod completions;
 mod doctor;
 mod errno;
 mod error;
 mod family;
 mod graph;
 mod lock;
+mod man;
 mod metrics;
 mod names;
 mod objects;
@@ -51,6 +53,8 @@ pub fn run() -> ExitCode {
         Command::Agent(options) => agent::run(options),
         Command::Record(options) => record::run(options),
         Command::Doctor(options) => doctor::run(options),
+        Command::Completions(options) => completions::run(options),
+        Command::Man(options) => man::run(options),
         Command::BenchEmptyPair => bench_empty_pair(),
     };
     match done {

@@ -207,7 +207,10 @@ impl Located {
             }
         }
         Err(if unreadable {
-            AnalyseError::Corrupt { pid, what: "the file of its libpython cannot be opened" }
+            AnalyseError::Corrupt {
+                pid,
+                what: "the file of its libpython cannot be opened (CAP_CHECKPOINT_RESTORE opens a replaced one)",
+            }
         } else if starting {
             // Or the dynamic loader has not come to libpython yet.
             AnalyseError::NotReady { pid }

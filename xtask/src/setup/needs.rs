@@ -31,6 +31,8 @@ pub(crate) enum Set {
     Dashboards,
     /// The pictures of the dashboards
     Pictures,
+    /// What is released
+    Dist,
 }
 
 /// How presence is found out.
@@ -80,7 +82,7 @@ const NEEDS: &[Need] = &[
         Probe::Program("python3"),
         "python3",
         "have Python programs to watch",
-        &[Set::Demo, Set::Test, Set::Audit, Set::Bench, Set::Dashboards],
+        &[Set::Demo, Set::Test, Set::Audit, Set::Bench, Set::Dashboards, Set::Dist],
     ),
     need(Probe::Program("debootstrap"), "debootstrap", "fetch other Pythons", &[Set::Roots]),
     need(
@@ -88,6 +90,15 @@ const NEEDS: &[Need] = &[
         "debian-archive-keyring",
         "check what is fetched",
         &[Set::Roots],
+    ),
+    need(Probe::Program("dpkg-deb"), "dpkg", "make a Debian package", &[Set::Dist]),
+    need(Probe::Program("capsh"), "libcap2-bin", "run with few capabilities", &[Set::Test]),
+    need(Probe::Program("lintian"), "lintian", "check the Debian package", &[Set::Test]),
+    need(
+        Probe::Program("systemd-analyze"),
+        "systemd",
+        "run the agent's unit under its restrictions",
+        &[Set::Test],
     ),
     need(Probe::Program("clang-format"), "clang-format", "check the C code's form", &[Set::Lint]),
     need(Probe::Program("wrk"), "wrk", "put a service under load", &[Set::Bench]),

@@ -56,11 +56,13 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     eprintln!("pitviper: agent is ready, {}", sentence(told));
     notify::tell("READY=1");
     let mut findings = 0;
+    let mut noted = 0;
     while watch.goes_on(&stop) {
         if reload.is_asked() {
             reread(options, &mut config, &mut watch, &mut discovery);
         }
         discovery.pass(&mut watch, &config)?;
+        noted += tell_missing(&watch, noted);
         let news = watch.tick(&stop)?;
         metrics.publish(&watch, &discovery.counts().by_reason());
         findings += tell(&news, &watch, config.json);
@@ -98,6 +100,12 @@ fn sentence(counts: Counts) -> String {
          another pitviper, {} of no supported interpreter",
         counts.followed, counts.deselected, counts.left_out, counts.locked, counts.unsupported
     )
+}
+
+/// Says what this kernel and these rights do not allow, past the first `noted`; how much more it was.
+fn tell_missing(watch: &Watch, noted: usize) -> usize {
+    let missing = watch.session.source.missing().skip(noted);
+    missing.map(|what| eprintln!("pitviper: note: {what}")).count()
 }
 
 /// Prints what is new, and counts what was confirmed.

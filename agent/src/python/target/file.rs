@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use super::super::memory::ReadMemory;
 use super::maps::Mapping;
@@ -71,16 +71,18 @@ fn open_regular(path: &Path) -> io::Result<File> {
     reopen(&handle)
 }
 
-/// The same below `root`, from which neither `..` nor an absolute link leads out.
+/// The same below `root`, part by part, from which neither `..` nor a link leads out: the kernel
+/// writes the paths of mappings without either. One call of openat2 could do it, but systemd refuses
+/// that to services that must not make set-user-id files: its filter cannot see the call's mode.
 fn open_inside(root: &Path, path: &Path) -> io::Result<File> {
-    let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let handle = rustix::fs::openat2(
-        root,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT,
-    )?;
+    let mut handle = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    for part in path.components() {
+        let Component::Normal(name) = part else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain path"));
+        };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        handle = rustix::fs::openat(&handle, name, flags, Mode::empty())?;
+    }
     reopen(&handle)
 }
 
@@ -123,6 +125,22 @@ mod tests {
         let path = folder.path().join("fifo");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR).unwrap();
         assert_eq!(open_regular(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("lib")).unwrap();
+        std::fs::write(root.join("lib/python"), "inside").unwrap();
+        std::fs::write(folder.path().join("outside"), "outside").unwrap();
+        std::os::unix::fs::symlink("../outside", root.join("link")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), root.join("folder")).unwrap();
+        let open = |path: &str| open_inside(&root, Path::new(path));
+        assert_eq!(open("lib/python").unwrap().metadata().unwrap().len(), 6);
+        for path in ["link", "folder/outside", "../outside", "lib/../../outside", "/", "none"] {
+            assert!(open(path).is_err(), "{path}");
+        }
     }
 
     #[test]

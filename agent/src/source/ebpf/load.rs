@@ -10,7 +10,7 @@ use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ErrorKind, Link, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
 use pitviper_probes::{OpenPitviperSkel, PitviperSkel, PitviperSkelBuilder};
 
-use super::{EbpfError, calls, decode, sampler};
+use super::{EbpfError, calls, decode, sampler, uprobes};
 use crate::event::Event;
 
 /// How the probes are sized, and what they do.
@@ -130,6 +130,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
     open.progs.switches.set_autoload(options.off_cpu);
+    uprobes::prepare(open);
     // Without times there is nothing to do at the entry of a call.
     open.progs.syscall_enter.set_autoload(enters(options));
     Ok(())

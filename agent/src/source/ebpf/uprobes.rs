@@ -1,13 +1,42 @@
 //! The two uprobes of an interpreter: implicit closes, and code objects that die.
+//!
+//! The kernel makes uprobes in two ways. As perf events they take CAP_SYS_ADMIN (`perf_uprobe_event_init`
+//! in kernel/events/core.c). As links of the kind `uprobe_multi`, since Linux 6.6, they take what
+//! loading takes (`bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c): so an agent that is not
+//! root has them there too. A program is loaded for one way or the other.
 
 use std::collections::BTreeSet;
 
-use libbpf_rs::{Link, ProgramMut, UprobeOpts};
-use pitviper_probes::PitviperSkel;
+use caps::{CapSet, Capability};
+use libbpf_rs::{Link, ProgramAttachType, ProgramMut, UprobeMultiOpts, UprobeOpts};
+use pitviper_probes::{OpenPitviperSkel, PitviperSkel};
 
 use super::EbpfError;
 use crate::event::ProcessId;
 use crate::python::{Interpreter, ProbePoint};
+
+/// Chooses the way before the programs are loaded. A kernel that has no such links loads them all the
+/// same, and refuses the attachment.
+pub(super) fn prepare(open: &mut OpenPitviperSkel<'static>) {
+    if !caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN).unwrap_or(false) {
+        open.progs.code_dealloc.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+        open.progs.resource_warning.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+    }
+}
+
+fn probe(
+    program: &ProgramMut<'static>,
+    pid: i32,
+    point: &ProbePoint,
+) -> Result<Link, libbpf_rs::Error> {
+    let offset = usize::try_from(point.file_offset).unwrap_or(usize::MAX);
+    if matches!(program.attach_type(), ProgramAttachType::TraceUprobeMulti) {
+        let place = UprobeMultiOpts { offsets: vec![offset], ..UprobeMultiOpts::default() };
+        program.attach_uprobe_multi_with_opts(pid, &point.path, "", place)
+    } else {
+        program.attach_uprobe_with_opts(pid, &point.path, offset, UprobeOpts::default())
+    }
+}
 
 /// Uprobes that are attached, and what could not be.
 #[derive(Default)]
@@ -60,13 +89,12 @@ impl Uprobes {
         if owner.is_none() && !self.attached.insert((point.path.clone(), point.file_offset)) {
             return;
         }
-        let offset = usize::try_from(point.file_offset).unwrap_or(usize::MAX);
         let pid = owner.map_or(-1, |(_, pid)| pid);
-        match program.attach_uprobe_with_opts(pid, &point.path, offset, UprobeOpts::default()) {
+        match probe(program, pid, point) {
             Ok(link) => self.links.push((owner.map(|(process, _)| process), link)),
             Err(cause) => {
                 self.miss(format!(
-                    "{without} (no uprobe: {cause}; it takes root or CAP_SYS_ADMIN)"
+                    "{without} (no uprobe: {cause}; it takes Linux 6.6 or CAP_SYS_ADMIN)"
                 ));
             }
         }
