@@ -79,6 +79,11 @@ static __always_inline bool take_out(const struct descriptor_key *key, struct de
     if (key->fd < kept_below) {
         if (__sync_val_compare_and_swap(&entry->origin, origin, ORIGIN_CLOSED) != origin)
             return false;
+        if (entry->born_ns != gone.born_ns) {
+            /* It was closed and born again meanwhile: that one lives. */
+            __sync_val_compare_and_swap(&entry->origin, ORIGIN_CLOSED, origin);
+            return false;
+        }
     } else if (bpf_map_delete_elem(&descriptors, key)) {
         return false;
     }

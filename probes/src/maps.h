@@ -39,6 +39,9 @@ const volatile __u8 syscall_positioned[MAX_SYSCALLS] = {};
 /* The number of the reconciliation that runs. */
 __u32 reconcile_pass = 0;
 
+/* Changes whenever the agent begins or ends to watch a process. */
+__u32 target_generation = 0;
+
 /* A walk on its way. */
 struct walk {
     struct layout layout;

@@ -323,11 +323,11 @@ struct thread {
     __u64 started_by; /* the stack that started it; 0: not seen */
     __u32 process;
     __u32 number;
-    __u16 taken;     /* a close that took its descriptor out of the ledger already (trace) */
-    __u16 mode;      /* what that was */
-    __u32 restarted; /* the call goes on by restart_syscall */
-    __u32 loop_fd;   /* the selector of the event loop whose turn it is */
-    __u32 pad;
+    __u16 taken;      /* a close that took its descriptor out of the ledger already (trace) */
+    __u16 mode;       /* what that was */
+    __u32 restarted;  /* the call goes on by restart_syscall */
+    __u32 loop_fd;    /* the selector of the event loop whose turn it is */
+    __u32 generation; /* of the targets when it was last asked whom it belongs to */
     struct turn loop;
     struct turn server;
     __u64 loop_task; /* the task that ran when the loop's stack got its newest vote, or 0 */

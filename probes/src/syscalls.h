@@ -366,17 +366,21 @@ static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __
     struct target *target;
     __u32 tgid;
 
-    /* A thread that has been seen needs no look at its process. */
+    /* A thread that has been seen needs no look at its process, while the watched ones are the
+     * same. */
     thread = thread_of(task, false);
-    if (!thread) {
+    if (!thread || thread->generation != target_generation) {
         tgid = task->tgid;
         target = bpf_map_lookup_elem(&targets, &tgid);
+        if (thread && (!target || thread->process != target->process))
+            bpf_task_storage_delete(&threads, task); /* what it did belongs to another */
         if (!target || is_compat(task))
             return 0;
         thread = thread_of(task, true);
         if (!thread)
             return 0;
         thread->process = target->process;
+        thread->generation = target_generation;
     } else if (is_compat(task)) {
         return 0;
     }

@@ -179,6 +179,21 @@ impl Board {
         !holds && self.entries.remove(&key).is_some()
     }
 
+    /// A process has ended: what was only suspected of it comes to nothing.
+    pub fn withdraw_suspicions(&mut self, process: ProcessId) -> Vec<News> {
+        let mut news = Vec::new();
+        self.entries.retain(|key, entry| {
+            let gone = key.process == process
+                && entry.finding.confidence == Confidence::Suspected
+                && entry.refuted.is_none();
+            if gone {
+                news.push(News { change: Change::Withdrawn, finding: entry.finding.clone() });
+            }
+            !gone
+        });
+        news
+    }
+
     /// Every finding, the most certain and severe first.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> =

@@ -43,6 +43,10 @@ impl Commands {
                 all.started += act.sums.count;
                 continue;
             }
+            // What has been summed up may be any commands: it says nothing of repetition.
+            if act.object == 0 {
+                continue;
+            }
             all.executed += act.sums.count;
             let (count, first_ns) = by_command.entry(act.object).or_insert((0, act.first_ns));
             *count += act.sums.count;

@@ -58,8 +58,9 @@ pub(super) fn evaluate(
 
 /// The object with the most of a line's acts, and its share of them.
 fn leading(conduct: &Conduct) -> Option<(ObjectId, &Deed, f64)> {
-    let (id, deed) = conduct.objects.iter().max_by_key(|(_, deed)| deed.sums.count)?;
-    Some((*id, deed, deed.sums.count as f64 / conduct.total.sums.count as f64))
+    let (id, deed) = conduct.known_objects().max_by_key(|(_, deed)| deed.sums.count)?;
+    let of_known: u64 = conduct.known_objects().map(|(_, deed)| deed.sums.count).sum();
+    Some((id, deed, deed.sums.count as f64 / of_known.max(1) as f64))
 }
 
 fn to_peer(

@@ -52,21 +52,22 @@ fn judged(
     thresholds: &RetryStormThresholds,
     now_ns: u64,
 ) -> Option<Finding> {
-    let (peer, deed) = conduct.objects.iter().max_by_key(|(_, deed)| deed.sums.failed)?;
+    let (peer, deed) = conduct.known_objects().max_by_key(|(_, deed)| deed.sums.failed)?;
     let sums = deed.sums;
     let failed_share = sums.failed as f64 / sums.count as f64;
     if sums.failed == 0 || failed_share < thresholds.failed_share {
         return None;
     }
     // Connections that ended have no type any more: only streams are ever cut.
-    let service = conduct.act == Act::Connection || connections::is_service(ledger, *peer, deed);
-    if !service || falls_back(conduct, *peer, deed, thresholds) {
+    let service = conduct.act == Act::Connection || connections::is_service(ledger, peer, deed);
+    if !service || falls_back(conduct, peer, deed, thresholds) {
         return None;
     }
-    let of_peer = sums.failed as f64 / conduct.total.sums.failed as f64;
+    let of_known: u64 = conduct.known_objects().map(|(_, deed)| deed.sums.failed).sum();
+    let of_peer = sums.failed as f64 / of_known.max(1) as f64;
     let pace =
         Pace::of(conduct, now_ns, thresholds.per_minute, |sums| sums.failed as f64 * of_peer)?;
-    let name = ledger.object(*peer)?.name();
+    let name = ledger.object(peer)?.name();
     let pause_ms = 60_000.0 / pace.per_minute;
     let how = if conduct.act == Act::Connect { "failed" } else { "were cut off unanswered" };
     let summary = format!(
@@ -108,9 +109,8 @@ fn falls_back(
     thresholds: &RetryStormThresholds,
 ) -> bool {
     let stood: u64 = conduct
-        .objects
-        .iter()
-        .filter(|(peer, _)| **peer != failing)
+        .known_objects()
+        .filter(|(peer, _)| *peer != failing)
         .map(|(_, other)| other.sums.count - other.sums.failed.min(other.sums.count))
         .sum();
     stood as f64 >= thresholds.fall_back_share * deed.sums.failed as f64

@@ -291,7 +291,7 @@ fn each_connects(ledger: &Ledger, conduct: &Conduct) -> bool {
 
 fn same_command(ledger: &Ledger, conduct: &Conduct, thresholds: &SlowCallThresholds) -> bool {
     let often =
-        |c: &Conduct| c.objects.values().any(|deed| deed.sums.count >= thresholds.same_command);
+        |c: &Conduct| c.known_objects().any(|(_, deed)| deed.sums.count >= thresholds.same_command);
     let mut commands = same_line(ledger, conduct, Act::Exec).peekable();
     // A child that was started elsewhere, or forked: nothing speaks against it.
     commands.peek().is_none() || commands.any(often)

@@ -29,8 +29,8 @@ impl<'a> WrittenFile<'a> {
     pub(super) fn all(ledger: &'a Ledger) -> Vec<Self> {
         let mut files: BTreeMap<(ProcessId, String), Self> = BTreeMap::new();
         for conduct in ledger.conducts_of(Act::Write) {
-            for (id, deed) in &conduct.objects {
-                let Some(path) = file_use::path(ledger, *id) else { continue };
+            for (id, deed) in conduct.known_objects() {
+                let Some(path) = file_use::path(ledger, id) else { continue };
                 if file_use::is_database(&path, deed) || file_use::is_of_the_system(&path) {
                     continue;
                 }
@@ -46,7 +46,7 @@ impl<'a> WrittenFile<'a> {
                 file.sums.add(&deed.sums);
                 file.first_ns = file.first_ns.min(deed.first_ns);
                 file.last_ns = file.last_ns.max(deed.last_ns);
-                file.lives.entry(*id).or_default().add(&deed.sums);
+                file.lives.entry(id).or_default().add(&deed.sums);
                 match file.lines.last_mut() {
                     Some((line, sums)) if std::ptr::eq(*line, conduct) => sums.add(&deed.sums),
                     _ => file.lines.push((conduct, deed.sums)),

@@ -105,6 +105,16 @@ impl Conduct {
 
     /// Notes the sums, if they have changed, and drops what no window reaches back to.
     fn settle(&mut self, now_ns: u64) {
+        let Some((_, newest)) = self.window.back() else {
+            self.resumed = rests(self.total.first_ns, now_ns);
+            self.window.push_back((now_ns, self.total.sums));
+            return;
+        };
+        // Stacks that are forgotten take their sums with them: of all times.
+        if newest.count > self.total.sums.count {
+            let gone = newest.since(&self.total.sums);
+            self.window.iter_mut().for_each(|(_, sums)| *sums = sums.since(&gone));
+        }
         if self.window.back().is_none_or(|(_, sums)| *sums != self.total.sums) {
             self.window.push_back((now_ns, self.total.sums));
         }
@@ -133,6 +143,12 @@ impl Conduct {
             }
             None => (self.total.sums, now_ns.saturating_sub(self.total.first_ns).min(span_ns)),
         }
+    }
+
+    /// By what it was about, of those that are told apart: 0 is what was not about anything, or what
+    /// has been summed up.
+    pub fn known_objects(&self) -> impl Iterator<Item = (ObjectId, &Deed)> {
+        self.objects.iter().filter(|(id, _)| **id != 0).map(|(id, deed)| (*id, deed))
     }
 
     /// How often a minute, over the last `span_ns` (or since the first, but at least 5 s).
@@ -206,9 +222,15 @@ impl ConductBook {
     /// Drops the names of objects that nothing is about any more, when there are too many.
     fn make_room_for_objects(&mut self, limit: usize) {
         if self.objects.len() >= limit {
-            let used: HashSet<ObjectId> = self.acts.iter().map(|act| act.object).collect();
+            let used = self.objects_in_use();
             self.objects.retain(|id, _| used.contains(id));
         }
+    }
+
+    /// What acts and children are about.
+    fn objects_in_use(&self) -> HashSet<ObjectId> {
+        let acts = self.acts.iter().map(|act| act.object);
+        acts.chain(self.children.iter().map(|child| child.command)).collect()
     }
 }
 
@@ -234,7 +256,10 @@ impl Ledger {
             conduct.others = 0;
             conduct.busiest = 0;
         }
-        for counters in &snapshot.acts {
+        // What rests comes last: it only gets a conduct where there is room left over.
+        let (resting, active): (Vec<_>, Vec<_>) =
+            snapshot.acts.iter().partition(|act| rests(act.last_ns, snapshot.time_ns));
+        for counters in active.into_iter().chain(resting) {
             let Some(index) = self.conduct_of(&mut book, counters, names) else {
                 book.left_out += u64::from(!rests(counters.last_ns, snapshot.time_ns));
                 continue;
@@ -296,9 +321,7 @@ impl Ledger {
                 return None;
             }
             None => {
-                let mut conduct = Conduct::new(counters.process, counters.act, site, owner);
-                conduct.resumed = rests(counters.first_ns, self.time_ns);
-                book.conducts.push(conduct);
+                book.conducts.push(Conduct::new(counters.process, counters.act, site, owner));
                 book.index.insert(key, book.conducts.len() - 1);
                 book.conducts.len() - 1
             }
@@ -348,6 +371,11 @@ impl Ledger {
     /// Records that did not fit, counted anew with each observation.
     pub fn acts_left_out(&self) -> u64 {
         self.conducts.left_out
+    }
+
+    /// What acts and children are about.
+    pub fn objects_in_use(&self) -> HashSet<ObjectId> {
+        self.conducts.objects_in_use()
     }
 
     /// The line that a stack is booked on.

@@ -39,13 +39,16 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits for so many processes at once: each has its share of lines.
-    pub fn of_processes(processes: u32) -> Self {
-        let (least, processes) = (Self::default(), processes as usize);
+    /// Limits beside a source that watches so many processes at once, each with its share of lines,
+    /// and tells so many stacks apart.
+    pub fn beside(processes: u32, stacks: u32) -> Self {
+        let (least, processes, stacks) = (Self::default(), processes as usize, stacks as usize);
         Self {
             processes: least.processes.max(2 * processes),
             accounts: least.accounts.max(8 * processes),
             conducts: least.conducts.max(16 * processes),
+            stacks: least.stacks.max(2 * stacks),
+            objects: least.objects.max(stacks),
             ..least
         }
     }

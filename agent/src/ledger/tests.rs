@@ -344,6 +344,24 @@ fn what_rests_makes_room_and_comes_back_quietly() {
     assert_eq!(conduct.window(402 * SECOND_NS, 60 * SECOND_NS).0.count, 2);
 }
 
+/// Exercise a stack of a busy line that is forgotten: the line's window is of what goes on.
+#[test]
+fn a_forgotten_stack_leaves_the_window_as_it_was() {
+    let mut ledger = Ledger::new(Limits::default());
+    // Stacks 7 and 7 + 2^32 run the same line.
+    let other = 7 + (1 << 32);
+    for second in 1..=20 {
+        act(&mut ledger, second, vec![read(7, second * 10, 1, second), read(other, 5_000, 1, 1)]);
+    }
+    for second in 21..=25 {
+        act(&mut ledger, second, vec![read(7, second * 10, 1, second), read(0, 5_000, 1, 1)]);
+        let line = ledger.conducts().find(|conduct| conduct.site.is_some()).unwrap();
+        // What came in the second in which it was forgotten is not told from what left.
+        let count = line.window(second * SECOND_NS, 10 * SECOND_NS).0.count;
+        assert_eq!(count, 90, "at {second} s");
+    }
+}
+
 /// Exercise stacks that the source let go, and a process that is gone for good.
 #[test]
 fn what_is_forgotten_is_gone_until_it_comes_again() {
@@ -354,6 +372,7 @@ fn what_is_forgotten_is_gone_until_it_comes_again() {
     assert!(ledger.stack(ONE, 1).is_some());
     let snapshot = Snapshot {
         time_ns: 2 * SECOND_NS,
+        sites: vec![counters(ONE, 2, 0, 0)],
         acts: vec![read(2, 5, 1, 1), read(0, 5, 1, 1)],
         forgotten: vec![(ONE, 1)],
         ..Snapshot::default()

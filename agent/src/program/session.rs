@@ -131,7 +131,7 @@ impl Session {
             root: None,
             members: BTreeMap::new(),
             names: Names::new(options.max_stacks as usize * 2),
-            objects: Objects::default(),
+            objects: Objects::new((options.max_stacks as usize).max(32_768)),
             codes: CodeTable::default(),
         })
     }
@@ -262,7 +262,9 @@ impl Session {
                 Event::Process(event) => self.live(event, news)?,
             }
         }
-        self.look_again()?;
+        for process in self.look_again()? {
+            news(self, News::Executed(process));
+        }
         self.look_for_asyncio();
         Ok(())
     }
@@ -347,9 +349,10 @@ impl Session {
         }
     }
 
-    /// Looks for the interpreters of processes that executed another program.
-    fn look_again(&mut self) -> Result<(), ProgramError> {
+    /// Looks for the interpreters of processes that executed another program; those that have one now.
+    fn look_again(&mut self) -> Result<Vec<ProcessId>, ProgramError> {
         let now = Instant::now();
+        let mut found = Vec::new();
         for (process, member) in &mut self.members {
             let Some(search) = member.search.take_if(|s| s.is_due(now)) else { continue };
             let Ok(pid) = i32::try_from(member.facts.pid) else { continue };
@@ -360,6 +363,7 @@ impl Session {
                 Ok(interpreter) => {
                     self.source.rewatch(*process, member.facts.pid, Some(&interpreter))?;
                     member.interpreter = Some(interpreter);
+                    found.push(*process);
                 }
                 Err(AnalyseError::NotReady { .. } | AnalyseError::NotPython { .. }) => {
                     member.search = search.again(now);
@@ -367,6 +371,6 @@ impl Session {
                 Err(_) => {}
             }
         }
-        Ok(())
+        Ok(found)
     }
 }

@@ -101,7 +101,7 @@ impl Watch {
         app_roots: &[PathBuf],
         rules: Rules,
     ) -> Self {
-        let mut ledger = Ledger::new(Limits::of_processes(options.max_processes));
+        let mut ledger = Ledger::new(Limits::beside(options.max_processes, options.max_stacks));
         ledger.set_ownership(Ownership::new(app_roots.iter().cloned()));
         Self {
             board: rules.board(),
@@ -168,6 +168,9 @@ impl Watch {
         self.session.names.forget_stacks(&snapshot.forgotten);
         self.ledger.observe(&snapshot, &self.session.names);
         self.ledger.observe_acts(&snapshot, &self.session.names, &self.session.objects);
+        if self.session.objects.is_nearly_full() {
+            self.session.objects.keep(&self.ledger.objects_in_use());
+        }
         for (process, member) in self.session.members.iter().filter(|(_, m)| m.alive) {
             if let Some(sample) = target::memory(member.facts.pid, snapshot.time_ns) {
                 self.ledger.observe_memory(*process, sample);
@@ -197,9 +200,12 @@ impl Watch {
                 Change::Ended(process) => ended.push(process),
             }
         }
-        let news = self.look()?;
+        let mut news = self.look()?;
         for process in &ended {
             self.ledger.process_ended(*process, self.latest_ns);
+            if self.session.root.is_none() {
+                news.extend(self.board.withdraw_suspicions(*process));
+            }
         }
         self.ended = ended;
         self.session.bury()?;

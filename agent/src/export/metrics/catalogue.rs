@@ -7,7 +7,7 @@ use crate::ledger::{Ledger, Limits};
 
 const HEAD: &str = "# Metrics
 
-What `pitviper attach --listen` serves at `/metrics`. Written by `cargo xtask docs`.
+What `pitviper agent`, and `pitviper attach --listen`, serve at `/metrics`. Written by `cargo xtask docs`.
 
 Series of a process are there while it lives. The first 512 processes have series of their own, the \
 rest is summed as `~other`; `pitviper_folded_labels` tells how many those are. Counters begin with \

@@ -92,7 +92,7 @@ impl Config {
             max_stacks: self.fixed.max_stacks,
             samples: self.fixed.samples.into(),
             ring_bytes: self.fixed.ring_bytes,
-            // Room for more, should the configuration be read again.
+            // Room for as many as the default has, should the configuration be read again.
             max_processes: self.max_processes.max(keys::MAX_PROCESSES),
             ..ebpf::Options::default()
         }

@@ -10,7 +10,6 @@ use crate::program::ProgramError;
 use crate::program::service::ServiceNames;
 use crate::program::watch::Watch;
 use crate::python::{self, AnalyseError, Programs};
-use crate::source::ebpf::EbpfError;
 
 /// The search, and what it has found.
 #[derive(Default)]
@@ -19,6 +18,7 @@ pub(super) struct Discovery {
     programs: Programs,
     users: Users,
     services: ServiceNames,
+    told: Option<String>,
 }
 
 impl Discovery {
@@ -44,11 +44,23 @@ impl Discovery {
             watch.remove(process);
             self.roster.settle(pid, Outcome::NotPython, Instant::now());
         }
-        let pass = self.roster.pass(&host::processes(), Instant::now());
+        let seen = match host::processes() {
+            Ok(seen) => seen,
+            Err(cause) => {
+                self.tell(format!(
+                    "could not look through the host, and goes on as it is: {cause}"
+                ));
+                return Ok(());
+            }
+        };
+        let pass = self.roster.pass(&seen, Instant::now());
         for process in pass.gone {
             watch.remove(process);
         }
         for (sighting, followed) in pass.due {
+            if self.roster.is_left_out(sighting.pid) && !has_room(watch, config) {
+                continue;
+            }
             let outcome = match followed {
                 Some(process) => self.look_again(watch, config, sighting, process),
                 None => self.look(watch, config, sighting)?,
@@ -88,7 +100,7 @@ impl Discovery {
         if !config.selection.takes(&candidate) {
             return Ok(Outcome::Deselected);
         }
-        if watch.session.members.len() >= config.max_processes as usize {
+        if !has_room(watch, config) {
             return Ok(Outcome::LeftOut);
         }
         let added = match python::analyse(pid) {
@@ -103,10 +115,24 @@ impl Discovery {
                 AnalyseError::UnsupportedVersion { .. } | AnalyseError::UnsupportedBuild { .. },
             )) => Ok(Outcome::Unsupported),
             // It ended, is not up yet, or changes while it is read: another look tells.
-            Err(ProgramError::Analyse(_) | ProgramError::Ebpf(EbpfError::Reconcile { .. })) => {
-                Ok(Outcome::NotPython)
+            Err(ProgramError::Analyse(_)) => Ok(Outcome::NotPython),
+            // One process must not end the watch of all.
+            Err(error) => {
+                self.tell(format!("cannot follow process {pid}: {error}"));
+                Ok(Outcome::Failed)
             }
-            Err(error) => Err(error),
         }
     }
+
+    /// Says what is wrong, and not again while it stays so.
+    fn tell(&mut self, what: String) {
+        if self.told.as_ref() != Some(&what) {
+            eprintln!("pitviper: {what}");
+            self.told = Some(what);
+        }
+    }
+}
+
+fn has_room(watch: &Watch, config: &Config) -> bool {
+    watch.session.members.len() < config.max_processes as usize
 }

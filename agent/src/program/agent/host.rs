@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 
+use procfs::ProcError;
 use procfs::process::StatFlags;
 
 use super::roster::Sighting;
@@ -15,20 +16,41 @@ use crate::program::target;
 const MAX_USERS: u64 = 8 << 20;
 
 /// Every process but kernel threads, those that have ended, and this one.
-pub(super) fn processes() -> Vec<Sighting> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| *pid != std::process::id()).filter_map(sighting).collect()
+///
+/// # Errors
+/// When they cannot be listed, which says nothing of any of them.
+pub(super) fn processes() -> io::Result<Vec<Sighting>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let pid = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        let Some(pid) = pid.filter(|pid| *pid != std::process::id()) else { continue };
+        match sighting(pid) {
+            Ok(seen) => all.extend(seen),
+            // It is there, and cannot be looked at now.
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(all)
 }
 
-fn sighting(pid: u32) -> Option<Sighting> {
-    let stat = procfs::process::Process::new(pid.try_into().ok()?).ok()?.stat().ok()?;
+/// `None` of what is none to follow; an error where this process has no descriptors left to look with.
+fn sighting(pid: u32) -> io::Result<Option<Sighting>> {
+    let Ok(number) = i32::try_from(pid) else { return Ok(None) };
+    let stat = match procfs::process::Process::new(number).and_then(|process| process.stat()) {
+        Ok(stat) => stat,
+        Err(ProcError::Io(cause, _)) if is_exhausted(&cause) => return Err(cause),
+        Err(_) => return Ok(None),
+    };
     let flags = StatFlags::from_bits_retain(stat.flags);
     if flags.contains(StatFlags::PF_KTHREAD) || matches!(stat.state, 'Z' | 'X' | 'x') {
-        return None;
+        return Ok(None);
     }
     // The stack's start is random and set anew by each exec; a fork keeps it.
-    Some(Sighting { pid, start: stat.starttime, image: stat.startstack })
+    Ok(Some(Sighting { pid, start: stat.starttime, image: stat.startstack }))
+}
+
+fn is_exhausted(cause: &io::Error) -> bool {
+    matches!(cause.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 /// Names of users by their number.
@@ -88,7 +110,7 @@ mod tests {
     #[test]
     fn this_process_is_not_among_them() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let seen = processes();
+        let seen = processes().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(seen.iter().any(|one| one.pid == child.id()));

@@ -79,12 +79,12 @@ fn every() -> [Key; 14] {
             "max-descriptors",
             &MAX_DESCRIPTORS,
             "The usual soft limit of 1,024 descriptors of \
-            each of 256 processes; few have as many.",
+            each of 256 processes; few come near it.",
         ),
         key(
             "max-stacks",
             &MAX_STACKS,
-            "256 distinct stacks of each of 256 processes; a service \
+            "128 distinct stacks of each of 512 processes; a service \
             makes descriptors from some dozens.",
         ),
         key(

@@ -86,7 +86,7 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Each process takes four descriptors, and the soft limit is often 1,024.
+/// Each process takes six descriptors, and the soft limit is often 1,024.
 fn allow_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     LeftOut,
     /// An interpreter that cannot be followed.
     Unsupported,
+    /// Something went wrong that may go by.
+    Failed,
 }
 
 /// A pause that doubles with each look in vain: programs start within seconds, but one may load an
@@ -39,7 +41,7 @@ pub(super) enum Outcome {
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How soon a process that another pitviper has may be free.
+/// How soon a process that another pitviper has may be free, and what went wrong be over.
 const LOCKED_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ pub(super) struct Counts {
     pub(super) locked: u64,
     pub(super) left_out: u64,
     pub(super) unsupported: u64,
+    pub(super) failed: u64,
 }
 
 impl Counts {
@@ -78,12 +81,13 @@ impl Counts {
     }
 
     /// Python processes that are not followed, by the reason.
-    pub(super) fn by_reason(self) -> [(&'static str, u64); 4] {
+    pub(super) fn by_reason(self) -> [(&'static str, u64); 5] {
         [
             ("rules", self.deselected),
             ("max_processes", self.left_out),
             ("another_pitviper", self.locked),
             ("unsupported", self.unsupported),
+            ("error", self.failed),
         ]
     }
 }
@@ -130,11 +134,18 @@ impl Roster {
                 entry.pause = (pause * 2).min(LONGEST_PAUSE);
                 Some(now + pause)
             }
-            Outcome::Locked => Some(now + LOCKED_PAUSE),
+            Outcome::Locked | Outcome::Failed => Some(now + LOCKED_PAUSE),
             // Room may come at any time; to ask for it costs nothing.
             Outcome::LeftOut => Some(now),
-            Outcome::Followed(_) | Outcome::Deselected | Outcome::Unsupported => None,
+            // It may change its user or its control group.
+            Outcome::Deselected => Some(now + LONGEST_PAUSE),
+            Outcome::Followed(_) | Outcome::Unsupported => None,
         };
+    }
+
+    /// Whether there was no room for it.
+    pub(super) fn is_left_out(&self, pid: u32) -> bool {
+        self.entries.get(&pid).is_some_and(|entry| entry.outcome == Some(Outcome::LeftOut))
     }
 
     /// The rules changed: every process is looked at again.
@@ -153,6 +164,7 @@ impl Roster {
                 Outcome::Locked => counts.locked += 1,
                 Outcome::LeftOut => counts.left_out += 1,
                 Outcome::Unsupported => counts.unsupported += 1,
+                Outcome::Failed => counts.failed += 1,
                 Outcome::NotPython => {}
             }
         }

@@ -81,8 +81,8 @@ fn load_error(action: &'static str, cause: &libbpf_rs::Error) -> EbpfError {
 
 /// Descriptors of numbers below this keep their entry in the ledger's table once they are closed...
 const KEPT_BELOW: u32 = 64;
-/// ... so that dead entries of so many processes have room in it beside the living ones.
-const KEPT_SHARE: u32 = 1024;
+/// ... as far as dead entries of all processes fill this part of it at most.
+const KEPT_SHARE: u32 = 4;
 
 /// Tables that grow with the number of stacks are sized for at least so many...
 const LEAST_STACKS: u32 = 32_768;
@@ -98,7 +98,8 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.syscall_class = calls::classes();
         rodata.syscall_wait = calls::wait_classes(options.trace);
         rodata.syscall_positioned = calls::positioned();
-        rodata.kept_below = (options.max_descriptors / KEPT_SHARE).min(KEPT_BELOW);
+        let share = options.max_descriptors / KEPT_SHARE / options.max_processes.max(1);
+        rodata.kept_below = share.min(KEPT_BELOW);
         rodata.execve_number = calls::number("execve");
         rodata.sample_ns = 1_000_000_000 / options.samples.max(1);
         rodata.sigreturn_number = libc::SYS_rt_sigreturn as u32;
@@ -118,8 +119,9 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
     }
     maps.descriptors.set_max_entries(options.max_descriptors.max(1)).map_err(wrong)?;
-    // One more for what has no stack.
-    maps.sites.set_max_entries(options.max_stacks.saturating_add(1)).map_err(wrong)?;
+    // One more for each process, for what has no stack.
+    let sites = options.max_stacks.saturating_add(options.max_processes.max(1));
+    maps.sites.set_max_entries(sites).map_err(wrong)?;
     let stacks = options.max_stacks.max(LEAST_STACKS);
     maps.codes.set_max_entries(stacks.saturating_mul(2)).map_err(wrong)?;
     maps.acts.set_max_entries(stacks).map_err(wrong)?;

@@ -38,6 +38,7 @@ pub use load::Options;
 use crate::event::{CodeRecord, Event, ProcessEventKind, ProcessId, StackId};
 use crate::python::Interpreter;
 use crate::source::{Snapshot, Source};
+use reconcile::Pass;
 
 /// Numbers that the agent gives have these bits set; those that the kernel side gives (to followed
 /// children, to address spaces after an exec) never have all of them.
@@ -159,8 +160,9 @@ impl Ebpf {
             brk: tables::heap_end(pid),
             ..Default::default()
         };
+        self.renew_threads();
         self.arm(pid, &target)?;
-        self.reconcile(false)
+        self.enter_open(process)
     }
 
     /// Takes in what the ring buffer holds.
@@ -189,7 +191,14 @@ impl Ebpf {
         let table = Some(reconcile::Table::open(&self.skeleton, pid)?);
         let checks = reconcile::Checks::forked();
         self.watched.insert(process, Watched { pid, spaces: vec![process.0], table, checks });
-        self.reconcile(false)
+        self.enter_open(process)
+    }
+
+    /// Has each thread asked anew whom it belongs to.
+    fn renew_threads(&mut self) {
+        if let Some(bss) = self.skeleton.maps.bss_data.as_deref_mut() {
+            bss.target_generation = bss.target_generation.wrapping_add(1);
+        }
     }
 }
 
@@ -222,12 +231,14 @@ impl Source for Ebpf {
             watched.spaces.push(target.space);
         }
         if let Some(interpreter) = interpreter {
+            // Those of the program before follow the process into one that maps the same file.
+            self.uprobes.release(process);
             let owner = (!self.follow).then_some(pid);
             self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
             target.layout = layout::of(interpreter);
             self.arm(pid, &target)?;
         }
-        self.reconcile(true)
+        self.reconcile(Pass::AtOnce(process))
     }
 
     fn unwatch(&mut self, process: ProcessId) {
@@ -238,6 +249,7 @@ impl Source for Ebpf {
         if target(&self.skeleton, pid).is_some_and(|known| known.process == process.0) {
             // A failure means that the process has just ended.
             let _ = self.skeleton.maps.targets.delete(&pid.to_ne_bytes());
+            self.renew_threads();
         }
     }
 
@@ -268,7 +280,7 @@ impl Source for Ebpf {
 
     fn snapshot(&mut self) -> Result<Snapshot, EbpfError> {
         if !self.links.is_empty() {
-            self.reconcile(false)?;
+            self.reconcile(Pass::Over)?;
         }
         self.aggregate()
     }
@@ -285,7 +297,7 @@ impl Source for Ebpf {
 
     fn stop(&mut self) {
         // The last look at what is open; without one, the last but one has to do.
-        let _ = self.reconcile(false);
+        let _ = self.reconcile(Pass::Over);
         // Nothing is watched from one moment on; to detach takes a while, one program at a time,
         // and what one saw without the other would not add up.
         for watched in self.watched.values() {

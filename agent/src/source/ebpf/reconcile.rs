@@ -10,10 +10,11 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, Link, MapCore};
+use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapMut};
 use pitviper_probes::{PitviperSkel, types};
 
 use super::{Ebpf, EbpfError, decode, tables, target};
+use crate::event::ProcessId;
 
 /// The iterator over one process's table.
 pub(super) struct Table(Link);
@@ -99,20 +100,69 @@ impl Checks {
     }
 }
 
+/// Takes an entry out; false when its close came meanwhile, or its number has been born again.
+fn take_out(map: &MapMut<'_>, key: &types::descriptor_key, entry: &types::descriptor) -> bool {
+    let raw = decode::bytes(key);
+    let Ok(found) = map.lookup_and_delete(raw) else {
+        // Before 5.14 it cannot be had at once.
+        return map.delete(raw).is_ok();
+    };
+    let Some(found) = found else { return false };
+    let now: types::descriptor = decode::read(&found);
+    let newborn = now.born_ns != entry.born_ns;
+    let living = now.origin < types::descriptor_origin::ORIGIN_CLOSED.0;
+    if newborn && living {
+        // It is refused where the number has been entered again since.
+        let _ = map.update(raw, &found, MapFlags::NO_EXIST);
+    }
+    living && !newborn
+}
+
+/// Which processes a pass is over, and what it makes of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// All, as each second.
+    Over,
+    /// One that executed another program: what is not seen is gone.
+    AtOnce(ProcessId),
+}
+
 impl Ebpf {
-    /// One pass over all watched processes. `at_once`: what is not seen is gone (after an exec).
-    pub(super) fn reconcile(&mut self, at_once: bool) -> Result<(), EbpfError> {
+    fn next_pass(&mut self) {
         self.pass += 1;
         if let Some(bss) = self.skeleton.maps.bss_data.as_deref_mut() {
             bss.reconcile_pass = self.pass;
         }
+    }
+
+    /// Enters what a process has open that is just being watched.
+    pub(super) fn enter_open(&mut self, process: ProcessId) -> Result<(), EbpfError> {
+        self.next_pass();
+        let table = self.watched.get(&process).and_then(|watched| watched.table.as_ref());
+        table.map_or(Ok(()), Table::run)
+    }
+
+    /// One pass.
+    pub(super) fn reconcile(&mut self, pass: Pass) -> Result<(), EbpfError> {
+        self.next_pass();
         let began = tables::now_ns();
+        let at_once = matches!(pass, Pass::AtOnce(_));
         let seen = |pid| target(&self.skeleton, pid).map_or(0, |target| target.seen);
-        for watched in self.watched.values_mut() {
+        for (process, watched) in &mut self.watched {
             watched.checks.actual = None;
+            if pass != Pass::Over && pass != Pass::AtOnce(*process) {
+                continue;
+            }
             if let Some(table) = &watched.table {
                 let before = seen(watched.pid);
-                table.run()?;
+                if let Err(error) = table.run() {
+                    // It is compared the next time: one process must not end the watch of all.
+                    let why = format!("a process's descriptors could not be compared: {error}");
+                    if !self.missing.contains(&why) {
+                        self.missing.push(why);
+                    }
+                    continue;
+                }
                 let now = seen(watched.pid).wrapping_sub(before);
                 watched.checks.actual = Some(now.into());
             }
@@ -122,10 +172,10 @@ impl Ebpf {
         let mut unseen: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
         let mut found: BTreeMap<u32, BTreeMap<u32, Found>> = BTreeMap::new();
         for (key, entry) in all {
-            let process = crate::event::ProcessId(key.process);
+            let process = ProcessId(key.process);
             let Some(watched) = self.watched.get_mut(&process) else { continue };
-            if watched.table.is_none() {
-                continue; // it ended: what it held last is what there is to say
+            if watched.checks.actual.is_none() {
+                continue; // not looked at; of one that ended, what it held last is what there is to say
             }
             let checks = &mut watched.checks;
             if entry.pass == self.pass {
@@ -143,14 +193,14 @@ impl Ebpf {
                     unseen.entry(key.process).or_default().insert(key.fd, entry.born_ns);
                     continue;
                 }
-                // A failure means that its close came meanwhile.
-                if map.delete(decode::bytes(&key)).is_ok() {
+                if take_out(map, &key, &entry) {
                     *checks.closed_unseen.entry(entry.stack).or_default() += 1;
                     checks.drift += u64::from(!at_once);
                 }
             }
         }
-        for (process, watched) in &mut self.watched {
+        let looked_at = self.watched.iter_mut().filter(|(_, w)| w.checks.actual.is_some());
+        for (process, watched) in looked_at {
             watched.checks.unseen = unseen.remove(&process.0).unwrap_or_default();
             watched.checks.found = found.remove(&process.0).unwrap_or_default();
         }

@@ -3,11 +3,11 @@
 //! They hold what was done since the attach, by stack and by object; a process that goes on for days
 //! meets ever new files, peers and stacks. When a table is three quarters full, what has rested for
 //! longest leaves it until half is free. Its sums stay here, over all objects, and those of stacks
-//! that only samples and waits have made over all stacks: so no total goes back.
+//! that only samples have met over all stacks: so no total goes back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use libbpf_rs::{MapCore, MapMut};
+use libbpf_rs::{MapCore, MapFlags, MapMut};
 use pitviper_probes::types;
 use pitviper_probes::types::act as A;
 
@@ -21,8 +21,9 @@ use crate::source::{Act, ActCounters};
 /// second fills the table in half a minute, and what is new tells more than what is over.
 const ACT_RESTS_NS: u64 = 5_000_000_000;
 
-/// A stack on which nothing was met for this long may go.
-const STACK_RESTS_NS: u64 = 60_000_000_000;
+/// A stack on which nothing was met for this long may go: longer than the rules' windows, in which its
+/// sums must not fall.
+const STACK_RESTS_NS: u64 = 150_000_000_000;
 
 /// How often tables of descriptions are looked at, in readings.
 const DESCRIPTIONS_EACH: u64 = 10;
@@ -32,6 +33,8 @@ const DESCRIPTIONS_EACH: u64 = 10;
 pub(super) struct Folded {
     sums: BTreeMap<(ProcessId, StackId, Act, u16), ActCounters>,
     readings: u64,
+    /// Since when stacks are known to have no acts, while room is short.
+    without_acts: HashMap<u64, u64>,
 }
 
 impl Folded {
@@ -82,7 +85,7 @@ fn excess(entries: usize, map: &impl MapCore) -> usize {
 
 /// Acts that tell where a thread was met, not what it did: there are as many stacks as places.
 fn is_place(act: u16) -> bool {
-    matches!(A(act.into()), A::ACT_ON_CPU | A::ACT_OFF_CPU | A::ACT_WAIT)
+    matches!(A(act.into()), A::ACT_ON_CPU | A::ACT_OFF_CPU)
 }
 
 impl Ebpf {
@@ -127,6 +130,7 @@ impl Ebpf {
     ) -> Result<Vec<(ProcessId, StackId)>, EbpfError> {
         let excess = excess(sites.len(), &self.skeleton.maps.sites);
         if excess == 0 {
+            self.folded.without_acts.clear();
             return Ok(Vec::new());
         }
         let rests = |last_ns: u64| now_ns.saturating_sub(last_ns) > STACK_RESTS_NS;
@@ -137,7 +141,7 @@ impl Ebpf {
             *known = known.filter(|_| place).map(|known| known.max(sum.last_ns));
         }
         for counters in self.folded.counters() {
-            let place = matches!(counters.act, Act::OnCpu | Act::OffCpu | Act::Wait(_));
+            let place = matches!(counters.act, Act::OnCpu | Act::OffCpu);
             let known = newest.entry(counters.stack).or_insert(Some(counters.last_ns));
             *known = known.filter(|_| place);
         }
@@ -148,7 +152,12 @@ impl Ebpf {
         let mut resting: Vec<(u64, u64, ProcessId)> = sites
             .iter()
             .filter(|(key, site)| site.opened == 0 && stack_id(*key) != 0)
-            .filter_map(|(key, site)| Some(((*newest.get(key)?)?, *key, ProcessId(site.process))))
+            .filter_map(|(key, site)| {
+                // A call within a turn is walked for, and may turn out to be nobody's delay.
+                let without_acts = || Some(*self.folded.without_acts.entry(*key).or_insert(now_ns));
+                let last_ns = newest.get(key).copied().unwrap_or_else(without_acts)?;
+                rests(last_ns).then_some((last_ns, *key, ProcessId(site.process)))
+            })
             .collect();
         resting.sort_unstable();
         resting.truncate(excess);
@@ -159,11 +168,28 @@ impl Ebpf {
         let forgotten: BTreeSet<(ProcessId, StackId)> =
             resting.into_iter().map(|(_, key, process)| (process, key)).collect();
         self.folded.forget_stacks(&forgotten);
-        for (_, key) in &forgotten {
-            // A failed delete means that it is gone already.
-            let _ = self.skeleton.maps.sites.delete(decode::bytes(key));
+        let mut gone = Vec::new();
+        for (process, key) in forgotten {
+            if self.take_out_site(key) {
+                gone.push((process, key));
+            }
         }
-        Ok(forgotten.into_iter().collect())
+        Ok(gone)
+    }
+
+    /// Takes a stack out, unless it has made a descriptor meanwhile.
+    fn take_out_site(&self, key: u64) -> bool {
+        let map = &self.skeleton.maps.sites;
+        match map.lookup_and_delete(&key.to_ne_bytes()) {
+            Ok(Some(value)) if decode::read::<types::site>(&value).opened != 0 => {
+                // It is refused where the stack has been met again since, and counts there.
+                let _ = map.update(&key.to_ne_bytes(), &value, MapFlags::NO_EXIST);
+                false
+            }
+            Ok(found) => found.is_some(),
+            // Before 5.14 it cannot be had at once.
+            Err(_) => map.delete(&key.to_ne_bytes()).is_ok(),
+        }
     }
 
     /// Makes room among the descriptions of objects: what no act is about is described again when

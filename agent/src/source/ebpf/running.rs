@@ -27,10 +27,15 @@ impl Ebpf {
     /// When a table cannot be read.
     pub fn fill(&self) -> Result<BTreeMap<&'static str, (u64, u64)>, EbpfError> {
         let maps = &self.skeleton.maps;
+        let entries =
+            entries::<types::descriptor_key, types::descriptor>(&maps.descriptors, "descriptors")?;
+        let all = entries.len() as u64;
         let living = self.living()?.len() as u64;
+        // What dead entries take, living ones cannot have.
+        let room = u64::from(maps.descriptors.max_entries()).saturating_sub(all - living.min(all));
         let children = self.children()?.len() as u64;
         Ok(BTreeMap::from([
-            ("descriptors", (living, maps.descriptors.max_entries().into())),
+            ("descriptors", (living, room)),
             count::<u64, types::site>("sites", &maps.sites)?,
             count::<types::code_key, types::code_life>("codes", &maps.codes)?,
             count::<types::act_key, types::act_sum>("acts", &maps.acts)?,

@@ -176,7 +176,8 @@ impl Ebpf {
         let told = acts.iter().filter_map(|(key, sum)| acts::counters(key, sum));
         snapshot.acts = told.chain(self.folded.counters().copied()).collect();
         let (mut opened, mut closed) = (self.buried.opened, self.buried.closed);
-        for (key, site) in sites {
+        let forgotten: BTreeSet<u64> = snapshot.forgotten.iter().map(|(_, key)| *key).collect();
+        for (key, site) in sites.into_iter().filter(|(key, _)| !forgotten.contains(key)) {
             opened += site.opened;
             closed += site.closed;
             let missed = self
