@@ -2,6 +2,7 @@
 //! hostile to them: what it could do to a terminal, a browser or a parser is made visible instead.
 
 pub mod activity;
+pub mod api;
 mod escape;
 pub mod flamegraph;
 pub mod folded;

@@ -9,11 +9,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::host::AllowedHosts;
-use super::pages;
 use super::published::Published;
+use super::{pages, patience};
 
 /// Connections at once; more wait in the kernel's queue. A scraper needs one.
 const CONNECTIONS: usize = 32;
@@ -65,7 +65,7 @@ async fn answer(stream: TcpStream, routes: TowerToHyperService<axum::Router>) {
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), routes);
     // A client that misbehaves or leaves is its own concern.
-    _ = timeout(CONNECTION, connection).await;
+    _ = patience::within(CONNECTION, connection).await;
 }
 
 #[cfg(test)]

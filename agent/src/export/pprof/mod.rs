@@ -29,8 +29,23 @@ const MAPPING: u64 = 1;
 /// # Errors
 /// When the compression fails.
 pub fn gzipped(graph: Graph, stacks: &[Weighed], report: &Report) -> io::Result<Vec<u8>> {
+    let several = stacks.iter().map(|w| w.process).collect::<BTreeSet<_>>().len() > 1;
+    gzipped_with(graph, stacks, report, several)
+}
+
+/// The same, with or without the labels whatever there is: a store that pulls from hosts wants each
+/// process by its name even where it is alone.
+///
+/// # Errors
+/// When the compression fails.
+pub fn gzipped_with(
+    graph: Graph,
+    stacks: &[Weighed],
+    report: &Report,
+    labels: bool,
+) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&profile(graph, stacks, report).encode_to_vec())?;
+    gzip.write_all(&profile(graph, stacks, report, labels).encode_to_vec())?;
     gzip.finish()
 }
 
@@ -51,11 +66,10 @@ fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
     }
 }
 
-fn profile(graph: Graph, stacks: &[Weighed], report: &Report) -> Profile {
+fn profile(graph: Graph, stacks: &[Weighed], report: &Report, several: bool) -> Profile {
     let mut tables = Tables::new();
     let (kind, unit, scale) = value_type(graph);
     let sample_type = vec![ValueType { r#type: tables.string(kind), unit: tables.string(unit) }];
-    let several = stacks.iter().map(|w| w.process).collect::<BTreeSet<_>>().len() > 1;
     let mut sums: BTreeMap<(Option<ProcessId>, Vec<u64>), u64> = BTreeMap::new();
     for weighed in stacks {
         let steps = root_first(weighed.stack.as_deref());

@@ -50,7 +50,7 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     watch.judge_by(config.rules(), config.services());
     let mut discovery = Discovery::new(&config);
     discovery.pass(&mut watch, &config)?;
-    metrics.publish(&watch);
+    metrics.publish(&watch, &[]);
     let mut told = discovery.counts();
     eprintln!("pitviper: agent is ready, {}", sentence(told));
     notify::tell("READY=1");
@@ -60,8 +60,8 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
             reread(options, &mut config, &mut watch, &mut discovery);
         }
         discovery.pass(&mut watch, &config)?;
-        let news = watch.tick(&stop)?;
-        metrics.publish(&watch);
+        let news = watch.tick(&stop, &mut |watch| metrics.answer(watch))?;
+        metrics.publish(&watch, &news);
         findings += tell(&news, &watch, config.json);
         let counts = discovery.counts();
         if (counts.left_out, counts.unsupported) != (told.left_out, told.unsupported) {

@@ -1,0 +1,61 @@
+// The agent's API: answers as JSON, and what changes as events.
+
+export async function get(path, signal) {
+  const answer = await fetch(path, { signal, cache: "no-store" });
+  if (answer.ok) return answer.json();
+  let told = `${answer.status}`;
+  try {
+    told = (await answer.json()).error ?? told;
+  } catch {
+    // What is no JSON says no more than its status.
+  }
+  throw Object.assign(new Error(told), { status: answer.status });
+}
+
+// Calls `look` now and every `seconds`, while the page can be seen, until the signal. One call at a time.
+export function poll(seconds, signal, look) {
+  let timer = 0;
+  const again = async () => {
+    clearTimeout(timer);
+    if (signal.aborted) return;
+    if (!document.hidden) {
+      try {
+        await look();
+      } catch (error) {
+        if (error.name !== "AbortError") signal.failed?.(error);
+      }
+    }
+    if (!signal.aborted) timer = setTimeout(again, seconds * 1000);
+  };
+  document.addEventListener("visibilitychange", () => document.hidden || again(), { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  again();
+  return again;
+}
+
+const LONGEST_PAUSE = 10_000;
+
+// Listens for events, and connects again whenever the connection ends. `heard.state` is told
+// "connecting", "live" or "lost"; after each "live" everything has to be read once.
+export function listen(heard) {
+  let pause = 500;
+  const connect = () => {
+    const source = new EventSource("/api/v1/events");
+    source.addEventListener("hello", () => {
+      pause = 500;
+      heard.state("live");
+    });
+    source.addEventListener("missed", () => heard.state("live"));
+    source.addEventListener("finding", (event) => heard.finding(JSON.parse(event.data)));
+    source.addEventListener("process", (event) => heard.process(JSON.parse(event.data)));
+    source.addEventListener("error", () => {
+      // The browser gives up on a refusal; this does not.
+      source.close();
+      heard.state("lost");
+      setTimeout(connect, pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+    });
+  };
+  heard.state("connecting");
+  connect();
+}
