@@ -28,7 +28,7 @@ const STREAMS: usize = 8;
 
 /// After so long a stream ends, and the client comes again: one that went away without a word does not
 /// keep its place.
-const STREAM: Duration = Duration::from_secs(600);
+const STREAM: Duration = Duration::from_secs(540);
 
 /// A sign of life, by which a client notices that the agent is gone.
 const HEARTBEAT: Duration = Duration::from_secs(5);

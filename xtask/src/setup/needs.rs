@@ -96,6 +96,9 @@ const NEEDS: &[Need] = &[
     ),
     need(Probe::Program("prometheus"), "prometheus", "check and scrape metrics", &[Set::Test]),
     need(Probe::Program("redis-server"), "redis-server", "serve queues of jobs", &[Set::Test]),
+    need(Probe::Program("chromium"), "chromium", "look at the agent's page", &[Set::Test]),
+    need(Probe::Program("npm"), "npm", "fetch what drives a browser", &[Set::Test]),
+    need(Probe::Program("go"), "golang-go", "read profiles by go tool pprof", &[Set::Test]),
     need(
         Probe::Module("ensurepip"),
         "python3-venv",

@@ -120,10 +120,14 @@ fn labels(tables: &mut Tables<'_>, report: &Report, process: ProcessId) -> Vec<L
 fn comments(graph: Graph, report: &Report) -> Vec<String> {
     let process = &report.process;
     let lost: u64 = report.totals.dropped().values().sum();
+    let whose = match process.pid {
+        0 => process.executable.clone(),
+        pid => format!("process {pid} ({})", process.executable),
+    };
     let mut comments = vec![
         format!("pitviper {}", report.version),
         graph.title().to_owned(),
-        visible(&format!("process {} ({})", process.pid, process.executable), TEXT),
+        visible(&whose, TEXT),
         format!("{lost} events lost"),
     ];
     comments.extend(graph.note().map(str::to_owned));

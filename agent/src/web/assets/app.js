@@ -37,7 +37,7 @@ function show() {
   const [make, parameters, title] = found
     ? found[1](found[0].slice(1))
     : [missing, {}, "not found"];
-  const key = `${path}`;
+  const key = path;
   // A view may change its own query.
   if (current?.key === key && current.query === query.toString()) return;
   const moved = current && current.key !== key;

@@ -65,24 +65,24 @@ function card(finding, about) {
   const details = h("details", {
     ontoggle: (event) => opened[event.target.open ? "add" : "delete"](finding.id),
   },
-    h("summary", {}, "Advice, evidence and stack"),
+    h("summary", {}, "details"),
     h("p", { class: "advice" }, finding.advice),
     evidence(finding.evidence),
     stack(finding.stack));
   details.open = opened.has(finding.id);
-  return h("li", { class: `card ${finding.severity} ${finding.alive ? "" : "past"}` },
+  return h("li", { class: finding.alive ? "card" : "card past" },
     h("p", { class: "head" },
       h("span", { class: `tag ${finding.severity}` }, finding.severity),
       h("strong", {}, finding.kind),
-      finding.confidence === "suspected" && h("span", { class: "muted" }, "suspected"),
-      !finding.alive && h("span", { class: "muted" }, "process ended"),
+      finding.confidence === "suspected" && h("em", {}, "suspected"),
+      !finding.alive && h("em", {}, "process ended"),
+      place(finding.site),
       h("span", { class: "when muted" }, `since ${clock(finding.first_seen)}`)),
-    h("p", { class: "where" }, place(finding.site)),
     h("p", { class: "what" }, finding.summary),
-    h("p", { class: "links" },
-      about && h("a", { href: `#/process/${finding.pid}` }, h("bdi", {}, finding.service), ` ${finding.pid}`),
-      h("a", { href: graphOf(finding) }, "flame graph")),
-    details);
+    h("div", { class: "links" },
+      about && h("a", { href: `#/process/${finding.pid}` }, h("bdi", {}, finding.service || "?"), ` ${finding.pid}`),
+      h("a", { href: graphOf(finding) }, "flame graph"),
+      details));
 }
 
 function evidence(evidence) {

@@ -44,7 +44,8 @@ export function graphs(root, { pid, what, query }, { signal }) {
   const info = h("p", { class: "info", "aria-live": "polite" });
   const picture = h("div", { class: "flame" });
   const links = h("p", { class: "links" });
-  const title = h("h1", {}, KINDS.find(([name]) => name === what)?.[1] ?? what);
+  const named = KINDS.find(([name]) => name === what)?.[1] ?? what;
+  const title = h("h1", {}, pid ? `process ${pid}` : "All processes");
 
   const flame = new Flame(picture, {
     signal,
@@ -70,6 +71,7 @@ export function graphs(root, { pid, what, query }, { signal }) {
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Overview"),
       pid ? [" / ", h("a", { href: `#/process/${pid}` }, `process ${pid}`)] : " / all processes"),
     title, pid ? tabs(pid, what) : "",
+    h("h2", { class: "unseen" }, `Flame graph of ${named}`),
     h("form", { class: "controls", role: "search", onsubmit: (event) => event.preventDefault() },
       kind, time, again,
       h("label", { class: "grow" }, h("span", {}, "Search"), search), matched, reset),
@@ -135,4 +137,9 @@ export function graphs(root, { pid, what, query }, { signal }) {
   }
 
   read();
+  if (pid) {
+    get(`/api/v1/processes/${pid}`, signal)
+      .then((answer) => replace(title, h("bdi", {}, answer.process.service || `process ${pid}`)))
+      .catch((error) => signal.failed(error));
+  }
 }

@@ -6,7 +6,7 @@ import { bytes, count, duration } from "./text.js";
 
 export function health(root, _parameters, { signal }) {
   const figures = h("dl", { class: "figures" });
-  const tables = h("div", { class: "columns even" });
+  const tables = h("div", { class: "tables" });
   root.append(h("h1", {}, "Agent"), figures, tables);
   let before = null;
 
@@ -30,13 +30,13 @@ export function health(root, _parameters, { signal }) {
     const causes = Object.entries(events.dropped).filter(([, lost]) => lost);
     replace(tables,
       table("Events by kind", ["Kind", "Emitted", "Received", "Lost"],
-        Object.entries(events.by_kind).map(([kind, flow]) => [kind, count(flow.emitted),
+        Object.entries(events.by_kind).filter(([, flow]) => flow.emitted).map(([kind, flow]) => [kind, count(flow.emitted),
           count(flow.received), count(Object.values(flow.dropped).reduce((a, b) => a + b, 0))])),
       table("Losses by cause", ["Cause", "Events"],
         causes.length ? causes.map(([cause, lost]) => [cause, count(lost)]) : [["nothing lost", ""]]),
       table("Stacks walked", ["Outcome", "Walks"],
         Object.entries(answer.stacks).map(([outcome, walks]) => [outcome.replaceAll("_", " "), count(walks)])),
-      table("Kernel maps", ["Map", "Entries", "Room", "Filled"],
+      table("Kernel maps", ["Map", "Entries", "Room", ""],
         Object.entries(answer.maps).map(([name, map]) => [name, count(map.entries), count(map.capacity),
           bar(`${map.entries} of ${map.capacity}`, [["fill", map.entries]], map.capacity)])),
       table("Beyond a bound", ["Bound", "Records"],

@@ -20,7 +20,7 @@ export function process(root, { pid }, { signal, told }) {
   const legend = h("p", { class: "legend muted" });
   root.append(
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Overview")),
-    title, facts, tabs(pid, null), figures, findings,
+    title, facts, tabs(pid, null), figures, h("div", { class: "columns held" },
     h("section", { "aria-labelledby": "held" },
       h("div", { class: "row" }, h("h2", { id: "held" }, "Descriptors by line"), legend),
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "held" },
@@ -33,7 +33,7 @@ export function process(root, { pid }, { signal, told }) {
             h("th", { scope: "col", class: "number wide" }, "Idle"),
             h("th", { scope: "col", class: "number wide" }, "Opened"),
             h("th", { scope: "col", class: "number wide" }, "Closed"))),
-          body)), note));
+          body)), note), findings));
 
   poll(2, signal, async () => {
     const answer = await get(`/api/v1/processes/${pid}`, signal);
@@ -76,7 +76,6 @@ export function process(root, { pid }, { signal, told }) {
         h("small", { class: "muted" }, `${bytes(answer.anonymous_bytes)} anonymous`)),
       figure("Threads", count(one.threads)),
       figure("CPU time", duration(one.cpu_seconds)),
-      held.drift ? figure("Drift", count(held.drift)) : null,
       answer.io_uring ? figure("io_uring", "in use") : null);
   }
 
