@@ -1,6 +1,8 @@
-// Drives the agent's page in Chromium.
+// Drives the page in Chromium.
 //
-// usage: page.mjs FOLDER_WITH_PLAYWRIGHT URL LEAKING_PID HOSTILE_PID LEAK_PLACE PICTURES
+// usage: page.mjs FOLDER_WITH_PLAYWRIGHT LEAK_URL LEAK_PID LEAK_PLACE HOSTILE_URL HOSTILE_PID PICTURES
+//
+// Each URL is that of a pitviper that watches the process of that pid.
 //
 // Says READY when the page listens, and then waits for a leak at LEAK_PLACE ("leak.py:29") to show; says
 // DONE at the end. Any failure is a line on standard error and a status.
@@ -9,7 +11,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-const [folder, url, leaking, hostile, leak, pictures] = process.argv.slice(2);
+const [folder, url, leaking, leak, hostileUrl, hostile, pictures] = process.argv.slice(2);
 const { chromium } = createRequire(join(folder, "package.json"))("playwright-core");
 
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/;
@@ -32,9 +34,20 @@ async function open(width, colorScheme) {
   });
   page.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());
-    if (protocol !== "data:" && origin !== new URL(url).origin) wrong.push(`a request to ${request.url()}`);
+    if (protocol !== "data:" && ![url, hostileUrl].includes(`${origin}/`)) wrong.push(`a request to ${request.url()}`);
   });
   return page;
+}
+
+async function until(page, selector, pattern) {
+  const locator = page.locator(selector);
+  const last = Date.now() + 10_000;
+  for (;;) {
+    const text = await locator.textContent();
+    if (pattern.test(text)) return;
+    assert.ok(Date.now() < last, `${selector} does not say ${pattern} but: ${text}`);
+    await page.waitForTimeout(20);
+  }
 }
 
 async function inert(page) {
@@ -52,7 +65,7 @@ try {
   const page = await open(1280, "light");
   await page.goto(url);
   await page.locator("#live.live").waitFor();
-  await page.locator("tbody tr").nth(1).waitFor();
+  await page.locator("tbody tr").first().waitFor();
   await page.evaluate(() => { window.sameDocument = true; });
   console.log("READY");
 
@@ -73,7 +86,7 @@ try {
   const matched = page.locator(".matched");
   assert.match(await matched.textContent(), /^\d+\.\d % matches$/);
   await search.fill("no such function");
-  await page.waitForFunction(() => document.querySelector(".matched").textContent.startsWith("0.0 %"));
+  await until(page, ".matched", /^0\.0 %/);
   assert.equal(await page.locator("g.match").count(), 0);
   await search.fill("leak_file");
   await page.locator("g.match").first().click();
@@ -87,7 +100,7 @@ try {
   await page.getByRole("tree").focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowDown");
-  assert.match(await page.locator("g.current").getAttribute("aria-label"), /:\d+, \d+ descriptors?, \d+\.\d %$/);
+  assert.match(await page.locator("g.current").getAttribute("aria-label"), /:\d+, [\d,]+ descriptors?, \d+\.\d %$/);
   await page.keyboard.press("Enter");
   assert.ok(await page.locator("g.above").count() > 0, "Enter does not zoom");
   await page.keyboard.press("Escape");
@@ -97,10 +110,10 @@ try {
 
   // Another kind, over a window.
   await page.getByLabel("Graph of").selectOption("descriptors");
-  await page.waitForFunction(() => /^\d+ descriptors? in/.test(document.querySelector(".status").textContent));
+  await until(page, ".status", /^[\d,]+ descriptors? in/);
   await page.getByLabel("Time").selectOption("5");
-  await page.waitForFunction(() => /collecting/.test(document.querySelector(".status").textContent));
-  await page.waitForFunction(() => /^\d+ descriptors? in [45]\.\d s/.test(document.querySelector(".status").textContent));
+  await until(page, ".status", /collecting/);
+  await until(page, ".status", /^[\d,]+ descriptors? in [45]\.\d s/);
   assert.ok(await frames.count() > 2, "nothing within five seconds");
 
   // What the focus is on can be seen.
@@ -116,27 +129,27 @@ try {
   await page.locator("table .stack li").first().waitFor();
 
   // Hostile names are text, here and in the graph.
-  await page.goto(`${url}#/process/${hostile}`);
+  await page.goto(`${hostileUrl}#/process/${hostile}`);
   await page.locator("table.descriptors tbody tr", { hasText: "alert(1)" }).first().waitFor();
   const table = await inert(page);
   for (const name of ["</script><script>alert(1)</script>", "\\x1b[31mescape", "\\u202eright to left", "nul\\x00nul",
     "new\\nline", "\\u009bcontrol", "\\udcff\\udcfe"]) {
     assert.ok(table.includes(name), `${name} is not on the page`);
   }
-  await page.goto(`${url}#/process/${hostile}/graph/descriptors-alive`);
+  await page.goto(`${hostileUrl}#/process/${hostile}/graph/descriptors-alive`);
   await frames.nth(5).waitFor();
   assert.ok((await inert(page)).includes("\\u202eright to left"));
 
   // Each view at each width in each theme.
   const views = [["overview", "#/", ".card"], ["process", `#/process/${leaking}`, "tbody tr"],
-    ["hostile", `#/process/${hostile}`, "tbody tr"],
+    ["hostile", `#/process/${hostile}`, "tbody tr", hostileUrl],
     ["graph", `#/process/${leaking}/graph/descriptors-alive`, "[role=treeitem]"],
     ["health", "#/health", "tbody tr"]];
   for (const width of [1280, 400]) {
     for (const scheme of ["light", "dark"]) {
       const one = await open(width, scheme);
-      for (const [name, path, there] of views) {
-        await one.goto(`${url}${path}`);
+      for (const [name, path, there, from = url] of views) {
+        await one.goto(`${from}${path}`);
         await one.locator(there).first().waitFor();
         const over = await one.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(over <= 0, `${name} is ${over} pixels wider than ${width}`);

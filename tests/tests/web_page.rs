@@ -43,16 +43,11 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     }
     let modules = playwright()?;
     let folder = tempfile::tempdir()?;
-    let name = folder.path().file_name().context("no name")?.to_string_lossy().into_owned();
     let args = ["file".as_ref(), INTERVAL.as_ref(), folder.path().as_os_str()];
     let mut leaking = Target::start(&interpreter::pick(4)?, "leak.py", &args)?;
-    let mut hostile =
-        Target::start(&interpreter::pick(3)?, "hostile_names.py", &[folder.path().as_os_str()])?;
-    let port = http::free_port()?;
-    let listen = format!("--web.listen-address=127.0.0.1:{port}");
-    let rule = format!("cmdline={name}");
-    let mut agent = Agent::start(&["agent", "--include", &rule, &listen])?;
-    agent.told_where("two processes", LIMIT, |line| line.contains("following 2 processes"))?;
+    let mut hostile = Target::start_plain(&interpreter::pick(3)?, "hostile_names.py")?;
+    let (agent, leak_port) = attach(&leaking)?;
+    let (hostile_agent, hostile_port) = attach(&hostile)?;
     hostile.tell("go")?;
     hostile.expect("DONE")?;
 
@@ -60,9 +55,10 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     let site = marked("leak.py", "file")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/page.mjs");
     let mut command = Command::new("node");
-    command.arg(script).arg(modules).arg(format!("http://127.0.0.1:{port}/"));
-    command.args([leaking.pid().to_string(), hostile.pid().to_string()]);
-    command.arg(format!("leak.py:{}", site.line)).arg(&pictures);
+    let url = |port: u16| format!("http://127.0.0.1:{port}/");
+    command.arg(script).arg(modules);
+    command.args([url(leak_port), leaking.pid().to_string(), format!("leak.py:{}", site.line)]);
+    command.args([url(hostile_port), hostile.pid().to_string()]).arg(&pictures);
     let mut browser = Browser::start(command)?;
     browser.told("READY")?;
     leaking.tell("go")?;
@@ -71,8 +67,19 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     let taken = fs::read_dir(&pictures)?.count();
     ensure!(taken >= 20, "{taken} pictures in {}", pictures.display());
     tell(&format!("{test}: the leak appeared after {appeared} ms"));
-    ensure!(agent.stop()?.code() == Some(0), "the agent did not end well");
+    for agent in [agent, hostile_agent] {
+        let ended = agent.stop()?;
+        ensure!(ended.code().is_some_and(|code| code <= 1), "{}: {:?}", ended.status, ended.stderr);
+    }
     Ok(())
+}
+
+/// Watches a process; the page is at the port.
+fn attach(target: &Target) -> Result<(Agent, u16)> {
+    let port = http::free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let agent = Agent::attach(&["attach", &target.pid().to_string(), "--listen", &listen])?;
+    Ok((agent, port))
 }
 
 /// Where pictures go: `PITVIPER_PICTURES`, to look at them, or `folder`.
@@ -149,9 +156,7 @@ impl Attached {
         let folder = tempfile::tempdir()?;
         let args = ["file".as_ref(), "0.05".as_ref(), folder.path().as_os_str()];
         let mut target = Target::start(&interpreter::pick(4)?, "leak.py", &args)?;
-        let port = http::free_port()?;
-        let listen = format!("127.0.0.1:{port}");
-        let agent = Agent::attach(&["attach", &target.pid().to_string(), "--listen", &listen])?;
+        let (agent, port) = attach(&target)?;
         target.tell("go")?;
         Ok(Attached { agent, target, port, folder })
     }

@@ -50,7 +50,7 @@ pub fn line(finding: &Finding, pid: u32, clock: &WallClock) -> String {
     line_of(&finding_of(finding, pid, clock))
 }
 
-/// One finding as a value: what [`line`] writes.
+/// One finding as a value: what [`line()`] writes.
 pub fn finding(finding: &Finding, pid: u32, clock: &WallClock) -> serde_json::Value {
     serde_json::to_value(finding_of(finding, pid, clock)).unwrap_or_default()
 }
