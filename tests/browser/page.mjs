@@ -127,6 +127,11 @@ try {
   }
   await page.getByRole("button", { name: "stack" }).first().click();
   await page.locator("table .stack li").first().waitFor();
+  // It stays while the figures beside it change.
+  const figures = page.locator("table.descriptors tbody tr", { hasText: leak }).locator("td.number").first();
+  const before = await figures.textContent();
+  await until(page, "table.descriptors tbody tr td.number >> nth=0", { test: (text) => text !== before });
+  assert.ok(await page.locator("table .stack li").count() > 0, "the stack is gone");
 
   // Hostile names are text, here and in the graph.
   await page.goto(`${hostileUrl}#/process/${hostile}`);

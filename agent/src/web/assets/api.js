@@ -15,9 +15,11 @@ export async function get(path, signal) {
 // Calls `look` now and every `seconds`, while the page can be seen, until the signal. One call at a time.
 export function poll(seconds, signal, look) {
   let timer = 0;
+  let looking = false;
   const again = async () => {
     clearTimeout(timer);
-    if (signal.aborted) return;
+    if (signal.aborted || looking) return;
+    looking = true;
     if (!document.hidden) {
       try {
         await look();
@@ -25,6 +27,7 @@ export function poll(seconds, signal, look) {
         if (error.name !== "AbortError") signal.failed?.(error);
       }
     }
+    looking = false;
     if (!signal.aborted) timer = setTimeout(again, seconds * 1000);
   };
   document.addEventListener("visibilitychange", () => document.hidden || again(), { signal });

@@ -1,7 +1,8 @@
 // The page: which view the address names, and what the agent tells.
 
-import { listen } from "./api.js";
+import { get, listen } from "./api.js";
 import { h, replace } from "./dom.js";
+import { stack } from "./findings.js";
 import { graphs } from "./graphs.js";
 import { health } from "./health.js";
 import { process } from "./process.js";
@@ -19,6 +20,7 @@ const ROUTES = [
   [/^\/$/, () => [overview, {}, "overview"]],
   [/^\/health$/, () => [health, {}, "agent"]],
   [/^\/graph\/([a-z-]+)$/, ([what]) => [graphs, { what }, `graph of ${what}`]],
+  [/^\/stack\/([0-9a-f]{16})$/, ([id]) => [frames, { id }, "stack"]],
   [/^\/process\/(\d+)$/, ([pid]) => [process, { pid }, `process ${pid}`]],
   [/^\/process\/(\d+)\/graph\/([a-z-]+)$/,
     ([pid, what]) => [graphs, { pid, what }, `graph of ${what}, process ${pid}`]],
@@ -56,6 +58,16 @@ function show() {
   if (moved) {
     window.scrollTo(0, 0);
     view.focus({ preventScroll: true });
+  }
+}
+
+// A stack by its id, as exemplars of metrics have it.
+async function frames(root, { id }, { signal }) {
+  root.append(h("h1", {}, "Stack"), h("p", { class: "muted" }, id));
+  try {
+    root.append(stack((await get(`/api/v1/stacks/${id}`, signal)).frames));
+  } catch (error) {
+    if (!signal.aborted) root.append(h("p", { class: "empty" }, error.message));
   }
 }
 

@@ -1,7 +1,7 @@
 // Findings, as cards.
 
 import { h, sync } from "./dom.js";
-import { clock, count, duration, measure, owner, shortFile } from "./text.js";
+import { clock, count, duration, measure, owner, shortFile, visible } from "./text.js";
 
 // Where to look for a finding's cause.
 const GRAPHS = {
@@ -54,11 +54,15 @@ export function graphOf(finding) {
   return `#/process/${finding.pid}/graph/${GRAPHS[finding.kind] ?? "on-cpu"}${search}`;
 }
 
+// Characters of a file's and of a function's name in a list; the whole is in the tip.
+const NAME = 72;
+
 export function place(frame) {
   if (!frame) return h("span", { class: "muted" }, "no Python line");
-  const at = frame.line ? `${shortFile(frame.file)}:${frame.line}` : shortFile(frame.file);
+  const file = visible(shortFile(frame.file), NAME) || "?";
   return h("span", { class: `place ${owner(frame.file)}`, title: `${frame.file}:${frame.line}` },
-    h("bdi", { class: "at" }, at || "?"), " ", h("bdi", { class: "in" }, frame.qualname ?? frame.function));
+    h("bdi", { class: "at" }, frame.line ? `${file}:${frame.line}` : file), " ",
+    h("bdi", { class: "in" }, visible(frame.qualname ?? frame.function, NAME)));
 }
 
 function card(finding, about) {

@@ -18,9 +18,13 @@ export function process(root, { pid }, { signal, told }) {
   const body = h("tbody");
   const note = h("p", { class: "muted" });
   const legend = h("p", { class: "legend muted" });
+  // Stacks that are looked at, by line: rows are made anew when their figures change.
+  const stacks = new Map();
+  const columns = h("div", { class: "columns held alone" });
   root.append(
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Overview")),
-    title, facts, tabs(pid, null), figures, h("div", { class: "columns held" },
+    title, facts, tabs(pid, null), figures, columns);
+  columns.append(
     h("section", { "aria-labelledby": "held" },
       h("div", { class: "row" }, h("h2", { id: "held" }, "Descriptors by line"), legend),
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "held" },
@@ -33,7 +37,7 @@ export function process(root, { pid }, { signal, told }) {
             h("th", { scope: "col", class: "number wide" }, "Idle"),
             h("th", { scope: "col", class: "number wide" }, "Opened"),
             h("th", { scope: "col", class: "number wide" }, "Closed"))),
-          body)), note), findings));
+          body)), note), findings);
 
   poll(2, signal, async () => {
     const answer = await get(`/api/v1/processes/${pid}`, signal);
@@ -43,7 +47,7 @@ export function process(root, { pid }, { signal, told }) {
     replace(legend, AGES.map((age, index) => [h("i", { class: `swatch ${age}` }),
       index < names.length ? `< ${names[index]} ` : "older"]));
     sync(body, held.lines.map(({ median_seconds, oldest, ...line }) => ({ ...line, fds: oldest })),
-      (line) => JSON.stringify([line.site, line.kind, line.overflow]), (line) => row(line));
+      keyOf, row);
     const rest = held.lines_left_out ? ` ${count(held.lines_left_out)} lines more.` : "";
     note.textContent = (held.lines.length ? "" : "No line has opened anything since it is watched. ") +
       `${count(held.before_attach)} of ${count(held.open)} were open before it was watched.${rest}`;
@@ -51,6 +55,7 @@ export function process(root, { pid }, { signal, told }) {
   const readFindings = async () => {
     const answer = await get(`/api/v1/findings?pid=${pid}`, signal);
     findings.hidden = !answer.findings.length;
+    columns.classList.toggle("alone", findings.hidden);
     list(found, answer.findings, false);
   };
   poll(5, signal, readFindings);
@@ -86,19 +91,24 @@ export function process(root, { pid }, { signal, told }) {
     const site = h("th", { scope: "row" },
       line.overflow ? h("span", { class: "muted" }, "~other lines") : place(line.site));
     if (line.stack) {
-      const button = h("button", { class: "plain", type: "button", "aria-expanded": "false" }, "stack");
+      const key = keyOf(line);
+      const open = () => stacks.has(key) && site.append(stacks.get(key));
+      const button = h("button", { class: "plain", type: "button", "aria-expanded": String(stacks.has(key)) }, "stack");
       button.addEventListener("click", async () => {
-        const open = site.querySelector(".stack");
-        button.setAttribute("aria-expanded", String(!open));
-        if (open) return open.remove();
-        try {
-          const answer = await get(`/api/v1/stacks/${line.stack}`, signal);
-          site.append(stack(answer.frames));
-        } catch {
-          site.append(h("p", { class: "stack muted" }, "not known any more"));
+        const shown = stacks.get(key);
+        button.setAttribute("aria-expanded", String(!shown));
+        if (shown) {
+          shown.remove();
+          return stacks.delete(key);
         }
+        const made = await get(`/api/v1/stacks/${line.stack}`, signal).then((answer) => stack(answer.frames),
+          () => h("p", { class: "stack muted" }, "not known any more"));
+        stacks.set(key, made);
+        // The row may have been made anew meanwhile.
+        (body.querySelector(`[data-key="${CSS.escape(key)}"] th`) ?? site).append(made);
       });
       site.append(" ", button);
+      open();
     }
     return h("tr", {}, site,
       h("td", {}, line.kind),
@@ -109,6 +119,11 @@ export function process(root, { pid }, { signal, told }) {
       h("td", { class: "number wide" }, count(line.opened)),
       h("td", { class: "number wide" }, count(line.closed)));
   }
+}
+
+// What tells lines apart.
+function keyOf(line) {
+  return JSON.stringify([line.site, line.kind, line.overflow]);
 }
 
 // Links between a process's views.

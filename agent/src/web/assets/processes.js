@@ -63,7 +63,7 @@ export function overview(root, _parameters, { signal, told }) {
   };
   filter.addEventListener("input", drawProcesses);
 
-  poll(2, signal, async () => {
+  const look = poll(2, signal, async () => {
     const answer = await get("/api/v1/processes", signal);
     const now = new Map();
     processes = answer.processes.map((one) => {
@@ -83,6 +83,7 @@ export function overview(root, _parameters, { signal, told }) {
     lost = Object.values(events.dropped).reduce((sum, dropped) => sum + dropped, 0);
     drawFindings();
   });
+  told.addEventListener("process", look, { signal });
   told.addEventListener("live", () => readFindings().catch(() => {}), { signal });
   told.addEventListener("finding", ({ detail: { change, finding } }) => {
     findings = findings.filter((one) => one.id !== finding.id);

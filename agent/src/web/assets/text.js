@@ -50,7 +50,8 @@ export function bytes(number) {
 // Two units at most: "3 min 20 s".
 export function duration(seconds) {
   if (seconds == null) return "–";
-  if (seconds < 1) return seconds < 0.001 ? "0 s" : `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 0.001) return seconds > 0 ? "< 1 ms" : "0 s";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   let rest = Math.round(seconds);
@@ -68,12 +69,10 @@ export function duration(seconds) {
 export function weight(number, unit) {
   if (unit === "bytes") return bytes(number);
   if (unit === "µs") return duration(number / 1e6);
-  return `${count(number)} ${number === 1 ? unit.replace(/(es|s)$/, singular) : unit}`;
+  return `${count(number)} ${number === 1 ? SINGULAR[unit] ?? unit : unit}`;
 }
 
-function singular(ending, _all, offset, word) {
-  return word === undefined ? "" : ending === "es" && !/process/.test(word) ? "e" : "";
-}
+const SINGULAR = { descriptors: "descriptor", processes: "process", connections: "connection", samples: "sample" };
 
 export function clock(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleTimeString("en-GB");
