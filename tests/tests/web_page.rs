@@ -180,10 +180,10 @@ fn the_api_answers_as_it_is_documented() -> Result<()> {
     let run = Attached::start()?;
     let pid = run.target.pid();
     // Every list has something in it then.
-    wait_for("a finding", LIMIT, || {
-        let found = run.json("/api/v1/findings")?;
-        Ok(found["findings"].get(0).is_some().then_some(()))
-    })?;
+    let change = next_finding(&run)?;
+    let site = marked("leak.py", "file")?;
+    ensure!(change["finding"]["site"]["line"] == site.line, "not at {site:?}: {change:#}");
+    ensure!(change["finding"] == shown_finding(&run, &change)?, "{change:#}");
     let held = run.json(&format!("/api/v1/processes/{pid}/descriptors"))?;
     let stack = held["lines"][0]["stack"].as_str().context("no stack")?.to_owned();
     let mut asked = 0;
@@ -217,7 +217,6 @@ fn the_api_answers_as_it_is_documented() -> Result<()> {
         let (status, body) = http::get(run.port, path)?;
         ensure!(status == expected, "{path} answers {status}: {body}");
     }
-    events_begin(&run)?;
     let ended = run.agent.stop()?;
     ensure!(ended.code().is_some_and(|code| code <= 1), "{}: {:?}", ended.status, ended.stderr);
     drop(run.folder);
@@ -291,17 +290,38 @@ fn ask_slowly(port: u16, url: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
-/// The stream of events says hello at once.
-fn events_begin(run: &Attached) -> Result<()> {
+/// What the stream of events tells of the first finding, after its greeting.
+fn next_finding(run: &Attached) -> Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", run.port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-    for line in BufReader::new(stream).lines() {
-        if line? == "event: hello" {
-            return Ok(());
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(b"GET /api/v1/events HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut lines = BufReader::new(stream).lines();
+    let mut data_of = |event: &str| -> Result<Value> {
+        let wanted = format!("event: {event}");
+        while let Some(line) = lines.next() {
+            if line? == wanted {
+                let data = lines.next().context("no data")??;
+                return Ok(serde_json::from_str(data.strip_prefix("data: ").context("no data")?)?);
+            }
         }
+        bail!("the stream ended without {event}")
+    };
+    ensure!(data_of("hello")?["version"].is_string(), "no version");
+    let change = data_of("finding")?;
+    ensure!(change["change"] == "new", "{change:#}");
+    Ok(change)
+}
+
+/// The finding of that event as the list of findings has it, but for what moves on.
+fn shown_finding(run: &Attached, change: &Value) -> Result<Value> {
+    let list = run.json("/api/v1/findings")?;
+    let findings = list["findings"].as_array().context("no list")?;
+    let same = findings.iter().find(|one| one["id"] == change["finding"]["id"]);
+    let mut same = same.with_context(|| format!("not in {list:#}"))?.clone();
+    for moving in ["evidence", "summary", "last_seen", "severity", "confidence"] {
+        same[moving] = change["finding"][moving].clone();
     }
-    bail!("the stream ended without a word")
+    Ok(same)
 }
 
 /// The routes of `docs/api.md` that have an example in JSON.

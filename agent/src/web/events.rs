@@ -24,7 +24,7 @@ use super::published::Published;
 const BEHIND: usize = 256;
 
 /// Streams at once, of the connections that there are.
-const STREAMS: usize = 8;
+const STREAMS: usize = 16;
 
 /// After so long a stream ends, and the client comes again: one that went away without a word does not
 /// keep its place.

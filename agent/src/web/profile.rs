@@ -64,7 +64,10 @@ enum Format {
 }
 
 pub(super) fn routes() -> Router<Published> {
-    Router::new().route("/debug/pprof/", get(index)).route("/debug/pprof/{what}", get(pprof_pull))
+    Router::new()
+        .route("/debug/pprof", get(index))
+        .route("/debug/pprof/", get(index))
+        .route("/debug/pprof/{what}", get(pprof_pull))
 }
 
 fn graph(name: &str) -> Option<Graph> {

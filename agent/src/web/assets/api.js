@@ -38,12 +38,22 @@ export function poll(seconds, signal, look) {
 
 const LONGEST_PAUSE = 10_000;
 
-// Listens for events, and connects again whenever the connection ends. `heard.state` is told
+// Listens for events while the page can be seen, and connects again whenever the connection ends: a
+// browser has few connections to one host, and other tabs need them. `heard.state` is told
 // "connecting", "live" or "lost"; after each "live" everything has to be read once.
 export function listen(heard) {
   let pause = 500;
+  let source = null;
+  let timer = 0;
+  const close = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = null;
+  };
   const connect = () => {
-    const source = new EventSource("/api/v1/events");
+    close();
+    if (document.hidden) return;
+    source = new EventSource("/api/v1/events");
     source.addEventListener("hello", () => {
       pause = 500;
       heard.state("live");
@@ -53,12 +63,13 @@ export function listen(heard) {
     source.addEventListener("process", (event) => heard.process(JSON.parse(event.data)));
     source.addEventListener("error", () => {
       // The browser gives up on a refusal; this does not.
-      source.close();
+      close();
       heard.state("lost");
-      setTimeout(connect, pause);
+      timer = setTimeout(connect, pause);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     });
   };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : connect()));
   heard.state("connecting");
   connect();
 }
