@@ -4,12 +4,13 @@
 //
 // Each URL is that of a pitviper that watches the process of that pid.
 //
-// Says READY when the page listens, and then waits for a leak at LEAK_PLACE ("leak.py:29") to show; says
-// DONE at the end. Any failure is a line on standard error and a status.
+// Says READY when the page listens, and then waits for a leak at LEAK_PLACE ("leak.py:29") to show. Says
+// STOP and START when the second pitviper is to be ended and started again, and DONE at the end. Any failure is a line on standard error and a status.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 
 const [folder, url, leaking, leak, hostileUrl, hostile, pictures] = process.argv.slice(2);
 const { chromium } = createRequire(join(folder, "package.json"))("playwright-core");
@@ -19,7 +20,9 @@ const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u20
 // "A leak appears within 15 s".
 const APPEARS = 15_000;
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+const executablePath = process.env.PATH.split(delimiter).map((place) => join(place, "chromium")).find(existsSync);
+// The tests run as root, whom Chromium gives no sandbox.
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 const wrong = [];
 
 async function open(width, colorScheme) {
@@ -164,6 +167,16 @@ try {
     }
   }
   assert.deepEqual(wrong, []);
+
+  // The agent goes and comes again, and the page finds it. That connections fail meanwhile is told on
+  // the console.
+  const again = await open(1280, "dark");
+  await again.goto(hostileUrl);
+  await again.locator("#live.live").waitFor();
+  console.log("STOP");
+  await again.locator("#live.lost").waitFor();
+  console.log("START");
+  await again.locator("#live.live").waitFor({ timeout: 30_000 });
   console.log("DONE");
 } finally {
   await browser.close();

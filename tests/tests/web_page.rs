@@ -47,7 +47,7 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     let mut leaking = Target::start(&interpreter::pick(4)?, "leak.py", &args)?;
     let mut hostile = Target::start_plain(&interpreter::pick(3)?, "hostile_names.py")?;
     let (agent, leak_port) = attach(&leaking)?;
-    let (hostile_agent, hostile_port) = attach(&hostile)?;
+    let (mut hostile_agent, hostile_port) = attach(&hostile)?;
     hostile.tell("go")?;
     hostile.expect("DONE")?;
 
@@ -63,6 +63,10 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     browser.told("READY")?;
     leaking.tell("go")?;
     let appeared = browser.told("APPEARED")?;
+    browser.told("STOP")?;
+    hostile_agent.stop()?;
+    browser.told("START")?;
+    hostile_agent = attach_at(&hostile, hostile_port)?;
     browser.told("DONE")?;
     let taken = fs::read_dir(&pictures)?.count();
     ensure!(taken >= 20, "{taken} pictures in {}", pictures.display());
@@ -77,9 +81,12 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
 /// Watches a process; the page is at the port.
 fn attach(target: &Target) -> Result<(Agent, u16)> {
     let port = http::free_port()?;
+    Ok((attach_at(target, port)?, port))
+}
+
+fn attach_at(target: &Target, port: u16) -> Result<Agent> {
     let listen = format!("127.0.0.1:{port}");
-    let agent = Agent::attach(&["attach", &target.pid().to_string(), "--listen", &listen])?;
-    Ok((agent, port))
+    Agent::attach(&["attach", &target.pid().to_string(), "--listen", &listen])
 }
 
 /// Where pictures go: `PITVIPER_PICTURES`, to look at them, or `folder`.

@@ -94,3 +94,6 @@ async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Next) 
     response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(INERT);
     response
 }
+
+#[cfg(test)]
+mod tests;
