@@ -96,7 +96,13 @@ fn exit(report: &Report) -> Exit {
 pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     check_outputs(options)?;
     let runtime = runtime()?;
-    let mut metrics = metrics::listen(&runtime, options.listen.as_deref(), options.listen_public)?;
+    let listen = metrics::Listen {
+        addresses: options.listen.as_slice(),
+        public: options.listen_public,
+        config: options.web_config.as_deref(),
+        path: metrics::TELEMETRY_PATH,
+    };
+    let mut metrics = metrics::listen(&runtime, &listen)?;
     let mut stop = Stop::new(&runtime)?;
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { color };

@@ -6,6 +6,8 @@
 //! otherwise reach it by a name that it controls), and every client has bounds of bytes, time and
 //! number. What it serves was made before the request came: a handler waits for nothing.
 
+mod access;
+mod counts;
 mod host;
 mod listen;
 mod negotiation;
@@ -13,7 +15,9 @@ mod pages;
 mod published;
 mod server;
 
+pub use access::{Access, AccessError};
+pub use counts::Counts;
 pub use host::AllowedHosts;
 pub use listen::{ListenError, bind, check_address, parse_address};
 pub use published::Published;
-pub use server::serve;
+pub use server::{Site, serve};

@@ -53,6 +53,8 @@ pub struct Health {
     pub programs: BTreeMap<String, ProgramRun>,
     /// Entries and capacity of each kernel map, by name.
     pub maps: BTreeMap<&'static str, (u64, u64)>,
+    /// Connections of the web server by how they ended, where there is one.
+    pub connections: Option<[(&'static str, u64); 3]>,
 }
 
 /// Everything there is to scrape, in both formats.

@@ -22,6 +22,7 @@ fn health() -> Health {
         scrape_seconds: Some(0.004),
         programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
+        connections: Some([("answered", 7), ("evicted", 0), ("failed", 1)]),
     }
 }
 

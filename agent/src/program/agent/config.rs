@@ -7,6 +7,7 @@ use super::options::{AgentOptions, Json, Keys};
 use super::selection::Selection;
 use crate::detect::{Place, Rules, Thresholds};
 use crate::program::ProgramError;
+use crate::program::metrics::TELEMETRY_PATH;
 use crate::program::service::{ServiceNames, ServiceRule};
 use crate::source::ebpf;
 
@@ -25,7 +26,9 @@ pub(super) struct Config {
 /// Keys that take effect when the agent starts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fixed {
-    pub(super) listen_address: String,
+    pub(super) listen_address: Vec<String>,
+    pub(super) telemetry_path: String,
+    pub(super) web_config: Option<PathBuf>,
     pub(super) listen_public: bool,
     pub(super) app_root: Vec<PathBuf>,
     descriptors_only: bool,
@@ -65,7 +68,9 @@ impl Config {
             service: key!(service),
             place: key!(place),
             fixed: Fixed {
-                listen_address: key!(web.listen_address, keys::LISTEN_ADDRESS.into()),
+                listen_address: key!(web.listen_address, vec![keys::LISTEN_ADDRESS.into()]),
+                telemetry_path: key!(web.telemetry_path, TELEMETRY_PATH.into()),
+                web_config: first.web.config.file.or(second.web.config.file).filter(named),
                 listen_public: key!(listen_public),
                 app_root: key!(app_root),
                 descriptors_only: key!(descriptors_only),
@@ -97,6 +102,11 @@ impl Config {
     pub(super) fn services(&self) -> ServiceNames {
         ServiceNames::new(self.service.clone())
     }
+}
+
+/// In the file, an empty name stands for none.
+fn named(path: &PathBuf) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// Parses a file; an error names the file, the line, the key, and what would be right.
@@ -142,7 +152,7 @@ mod tests {
         let file = || parsed("max-processes = 5\nsamples = 7\nweb.listen-address = '9000'");
         let config = Config::over(flags(&["--samples", "9", "--json"]), file());
         assert_eq!((config.max_processes, config.fixed.samples), (5, 9));
-        assert_eq!(config.fixed.listen_address, "9000");
+        assert_eq!(config.fixed.listen_address, ["9000"]);
         assert_eq!(config.fixed.max_stacks, keys::MAX_STACKS);
         assert_eq!(config.json, Json::Lines);
     }

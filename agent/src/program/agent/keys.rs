@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::program::metrics::TELEMETRY_PATH;
+
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
 /// at its descriptors.
 pub(super) const MAX_PROCESSES: u32 = 256;
@@ -18,7 +20,7 @@ struct Key {
     reason: &'static str,
 }
 
-fn every() -> [Key; 14] {
+fn every() -> [Key; 16] {
     let key = |name, default: &dyn std::fmt::Display, reason| Key {
         name,
         default: default.to_string(),
@@ -57,6 +59,18 @@ fn every() -> [Key; 14] {
             &format!("'{LISTEN_ADDRESS}'"),
             "Loopback: the metrics name \
             files and lines of code.",
+        ),
+        key(
+            "web.telemetry-path",
+            &format!("'{TELEMETRY_PATH}'"),
+            "Where Prometheus looks unless it is told otherwise.",
+        ),
+        key(
+            "web.config.file",
+            &"''",
+            "None: plain HTTP and no passwords, which loopback does without. The file is \
+            of the format that Prometheus's own exporters share: TLS, users, headers. It is read \
+            again when it changes.",
         ),
         key("listen-public", &false, "An address that other hosts can reach has to be meant."),
         key(

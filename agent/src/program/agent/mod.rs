@@ -36,6 +36,9 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     }
     let mut config = Config::read(options)?;
     if options.check_config {
+        let fixed = &config.fixed;
+        metrics::access(fixed.web_config.as_deref())?;
+        metrics::telemetry_path(&fixed.telemetry_path)?;
         print("ok\n");
         return Ok(Exit::Clean);
     }
@@ -43,7 +46,13 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     allow_descriptors();
     let runtime = runtime()?;
     let fixed = &config.fixed;
-    let mut metrics = metrics::listen(&runtime, Some(&fixed.listen_address), fixed.listen_public)?;
+    let listen = metrics::Listen {
+        addresses: &fixed.listen_address,
+        public: fixed.listen_public,
+        config: fixed.web_config.as_deref(),
+        path: &fixed.telemetry_path,
+    };
+    let mut metrics = metrics::listen(&runtime, &listen)?;
     let stop = Stop::new(&runtime)?;
     let reload = Reload::new(&runtime)?;
     let mut watch = Watch::start(&config.probes(), &fixed.app_root, config.rules())?;

@@ -112,9 +112,42 @@ pub(super) struct Keys {
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Web {
-    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback
-    #[arg(long = "web.listen-address", value_name = "ADDR", env = "PITVIPER_WEB_LISTEN_ADDRESS")]
-    pub(super) listen_address: Option<String>,
+    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback. Can be given several
+    /// times
+    #[arg(long = "web.listen-address", value_name = "ADDR", env = "PITVIPER_WEB_LISTEN_ADDRESS",
+          value_delimiter = '\n')]
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub(super) listen_address: Option<Vec<String>>,
+    /// Serve the metrics at this path too
+    #[arg(long = "web.telemetry-path", value_name = "PATH", env = "PITVIPER_WEB_TELEMETRY_PATH")]
+    pub(super) telemetry_path: Option<String>,
+    #[command(flatten)]
+    #[serde(default)]
+    pub(super) config: WebConfig,
+}
+
+/// The key of the file about TLS and passwords, which has two dots in its name.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WebConfig {
+    /// Serve by TLS and ask for passwords as this file says, in the format of Prometheus's exporters
+    #[arg(long = "web.config.file", value_name = "FILE", env = "PITVIPER_WEB_CONFIG_FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    let told = |_| serde::de::Error::custom("neither a text nor a list of texts");
+    Ok(Some(match OneOrMany::deserialize(from).map_err(told)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    }))
 }
 
 fn between<'de, const LOW: i64, const HIGH: i64, T, D>(from: D) -> Result<Option<T>, D::Error>
