@@ -95,6 +95,9 @@ const NEEDS: &[Need] = &[
         &[Set::Test, Set::Bench],
     ),
     need(Probe::Program("prometheus"), "prometheus", "check and scrape metrics", &[Set::Test]),
+    need(Probe::Program("curl"), "curl", "ask the web server by TLS", &[Set::Test]),
+    need(Probe::Program("openssl"), "openssl", "make certificates", &[Set::Test]),
+    need(Probe::Program("htpasswd"), "apache2-utils", "hash passwords", &[Set::Test]),
     need(Probe::Program("redis-server"), "redis-server", "serve queues of jobs", &[Set::Test]),
     need(
         Probe::Module("ensurepip"),
