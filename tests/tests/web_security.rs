@@ -139,9 +139,8 @@ fn tls_and_passwords_are_as_the_file_says() -> Result<()> {
                 client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
                 min_version: TLS13\nhttp_server_config:\n  headers: {X-Frame-Options: deny}\n";
     fs::write(&config, both)?;
-    let told = |agent: &mut Agent, what: &str| {
-        agent.told_where(what, LIMIT, |line| line.contains(what))
-    };
+    let told =
+        |agent: &mut Agent, what: &str| agent.told_where(what, LIMIT, |line| line.contains(what));
     let client = ["--cert", "client.pem", "--key", "client.key"];
     let (status, text) = ask(&client)?;
     ensure!(status == 200, "{text}");

@@ -112,13 +112,13 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     thresholds.misplaced_file.places.clone_from(&options.place);
     let rules = Rules::new(thresholds);
     let mut watch = Watch::attach(options.pid, &sizes, &options.app_root, rules)?;
-    metrics.publish(&watch);
+    metrics.publish(&watch, Vec::new());
     super::greet(&watch.session);
     stop.after(options.duration);
     let mut progress = Progress::new("watching");
     while watch.goes_on(&stop) {
         let news = watch.tick(&stop)?;
-        metrics.publish(&watch);
+        metrics.publish(&watch, Vec::new());
         if !news.is_empty() {
             progress.end();
             tell(&news, &watch, options, style);

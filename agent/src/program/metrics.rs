@@ -9,7 +9,7 @@ use axum::http::uri::PathAndQuery;
 
 use super::error::ProgramError;
 use super::watch::Watch;
-use crate::export::metrics::Health;
+use crate::export::metrics::{Health, Pushed};
 use crate::export::visible;
 use crate::web::{self, Access, Published, Site};
 
@@ -93,7 +93,7 @@ impl Metrics {
         Self { site, counted: None, maps: BTreeMap::new(), scrape_seconds: None }
     }
 
-    fn health(&mut self, watch: &Watch) -> Health {
+    fn health(&mut self, watch: &Watch, pushed: Vec<Pushed>) -> Health {
         let own = procfs::process::Process::myself().and_then(|own| own.stat()).ok();
         let ticks = procfs::ticks_per_second() as f64;
         let source = &watch.session.source;
@@ -109,15 +109,16 @@ impl Metrics {
             scrape_seconds: self.scrape_seconds,
             programs: source.programs(),
             maps: self.maps.clone(),
+            pushed,
             connections: self.site.as_ref().map(|site| site.counts.all()),
         }
     }
 
-    /// Makes the newest state what is served.
-    pub(super) fn publish(&mut self, watch: &Watch) {
+    /// Makes the newest state what is served; `pushed` is about the pushing of profiles.
+    pub(super) fn publish(&mut self, watch: &Watch, pushed: Vec<Pushed>) {
         let Some(site) = self.site.clone() else { return };
         let began = Instant::now();
-        let health = self.health(watch);
+        let health = self.health(watch, pushed);
         // The encoder writes to memory: there is nothing that could fail.
         if let Ok(scrape) = watch.exposition(&health) {
             site.published.publish(scrape);

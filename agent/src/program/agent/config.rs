@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::keys;
 use super::options::{AgentOptions, Json, Keys};
 use super::selection::Selection;
+use super::{keys, push};
 use crate::detect::{Place, Rules, Thresholds};
 use crate::program::ProgramError;
 use crate::program::metrics::TELEMETRY_PATH;
@@ -34,8 +34,9 @@ pub(super) struct Fixed {
     descriptors_only: bool,
     max_descriptors: u32,
     max_stacks: u32,
-    samples: u32,
+    pub(super) samples: u32,
     ring_bytes: u32,
+    pub(super) push: push::Keys,
 }
 
 impl Config {
@@ -70,7 +71,12 @@ impl Config {
             fixed: Fixed {
                 listen_address: key!(web.listen_address, vec![keys::LISTEN_ADDRESS.into()]),
                 telemetry_path: key!(web.telemetry_path, TELEMETRY_PATH.into()),
-                web_config: first.web.config.file.or(second.web.config.file).filter(named),
+                web_config: first
+                    .web
+                    .config
+                    .file
+                    .or(second.web.config.file)
+                    .filter(|path| named(path)),
                 listen_public: key!(listen_public),
                 app_root: key!(app_root),
                 descriptors_only: key!(descriptors_only),
@@ -78,6 +84,20 @@ impl Config {
                 max_stacks: key!(max_stacks, keys::MAX_STACKS),
                 samples: key!(samples, keys::SAMPLES),
                 ring_bytes: key!(ring_bytes, keys::RING_BYTES),
+                push: push::Keys {
+                    pyroscope: push::destination(
+                        first.push_pyroscope.or(second.push_pyroscope),
+                        first.push_pyroscope_auth_file.or(second.push_pyroscope_auth_file),
+                    ),
+                    otlp: push::destination(
+                        first.push_otlp.or(second.push_otlp),
+                        first.push_otlp_auth_file.or(second.push_otlp_auth_file),
+                    ),
+                    interval: key!(push_interval, keys::PUSH_INTERVAL),
+                    graphs: key!(push_graphs, push::growing()),
+                    queue_bytes: key!(push_queue_bytes, keys::PUSH_QUEUE_BYTES),
+                    plain_http: key!(push_plain_http),
+                },
             },
         }
     }
@@ -105,7 +125,7 @@ impl Config {
 }
 
 /// In the file, an empty name stands for none.
-fn named(path: &PathBuf) -> bool {
+fn named(path: &Path) -> bool {
     !path.as_os_str().is_empty()
 }
 

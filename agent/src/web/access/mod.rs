@@ -96,7 +96,11 @@ impl Access {
         let mut stamps = stamps(named);
         stamps.insert(path.to_owned(), own);
         let state = State { policy: Arc::new(policy), stamps };
-        Ok(Self { path: Some(path.to_owned()), state: Mutex::new(state), logins: Logins::default() })
+        Ok(Self {
+            path: Some(path.to_owned()),
+            state: Mutex::new(state),
+            logins: Logins::default(),
+        })
     }
 
     /// Whether connections are encrypted, as of now.
