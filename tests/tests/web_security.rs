@@ -14,7 +14,7 @@ use pitviper_tests::agent::Agent;
 use pitviper_tests::deadline::wait_for;
 use pitviper_tests::requirements::{met, skip, tell};
 use pitviper_tests::target::Target;
-use pitviper_tests::{http, interpreter, process};
+use pitviper_tests::{certificates, http, interpreter, process};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ const CLIENTS: usize = 2_000;
 /// Bytes that all of them together may cost.
 const COST: u64 = 24 << 20;
 
-/// `secret`, at bcrypt's lowest cost: made by `htpasswd -nbB -C 4 ann secret`.
+/// One user; what the hash is of, the test says.
 const USERS: &str = "basic_auth_users: {ann: HASH}\n";
 
 struct Run {
@@ -46,23 +46,6 @@ fn start(config: Option<&Path>) -> Result<Run> {
         args.extend(["--web.config.file".into(), config.display().to_string()]);
     }
     Ok(Run { agent: Agent::attach(&args)?, port, _target: target })
-}
-
-/// A certificate authority, and what it certifies: `localhost`, and a client.
-fn certificates(folder: &Path) -> Result<()> {
-    let script = "
-        set -e
-        new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch'
-        $new -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
-        for name in server other client; do
-            $new -subj /CN=$name -keyout $name.key -out $name.csr
-            printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > names
-            openssl x509 -req -days 2 -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial \
-                -extfile names -out $name.pem
-        done";
-    let done = Command::new("sh").args(["-c", script]).current_dir(folder).output()?;
-    ensure!(done.status.success(), "openssl: {}", String::from_utf8_lossy(&done.stderr));
-    Ok(())
 }
 
 /// The status that curl gets, 0 where it gets none, and everything that it prints.
@@ -102,7 +85,7 @@ fn tls_and_passwords_are_as_the_file_says() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path();
-    certificates(path)?;
+    certificates::make(path)?;
     let config = path.join("web.yml");
     let tls = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
     fs::write(&config, tls.to_owned() + &USERS.replace("HASH", &hash("secret")?))?;
@@ -216,7 +199,7 @@ fn scrapes_by_tls_go_on_among_two_thousand_hostile_clients() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path();
-    certificates(path)?;
+    certificates::make(path)?;
     let config = path.join("web.yml");
     let tls = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
     fs::write(&config, tls.to_owned() + &USERS.replace("HASH", &hash("secret")?))?;

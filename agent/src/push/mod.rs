@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -98,7 +99,8 @@ pub struct Push {
     sinks: Vec<Sink>,
     differences: Differences,
     due: Instant,
-    since_ns: Option<u64>,
+    /// Monotonic nanoseconds of the last time.
+    since_ns: u64,
 }
 
 impl Push {
@@ -127,7 +129,7 @@ impl Push {
             sinks,
             differences: Differences::default(),
             due: Instant::now() + options.interval,
-            since_ns: None,
+            since_ns: monotonic_ns(),
         })
     }
 
@@ -187,7 +189,7 @@ impl Push {
 
     fn take(&mut self, ledger: &Ledger, clock: WallClock) {
         let now_ns = ledger.time_ns();
-        let since_ns = self.since_ns.replace(now_ns).or(ledger.first_ns()).unwrap_or(now_ns);
+        let since_ns = std::mem::replace(&mut self.since_ns, now_ns);
         let mut processes: BTreeMap<ProcessId, Vec<Profile>> = BTreeMap::new();
         for graph in &self.graphs {
             for (process, stacks) in self.differences.take(*graph, graph.weights(ledger)) {
@@ -209,6 +211,12 @@ impl Push {
             }
         }
     }
+}
+
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    // It begins with the boot, and neither part is negative.
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// What the formats say of a process and of the time; without findings, which they do not show.
