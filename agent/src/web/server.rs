@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Request, StatusCode, Uri};
+use axum::http::{Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -184,9 +184,12 @@ async fn respond(
                 .into_response()
         }
         Verdict::Busy => {
-            let later = [(RETRY_AFTER, HeaderValue::from_static("1"))];
             let why = "Too many passwords are being checked.\n";
-            (StatusCode::SERVICE_UNAVAILABLE, later, why).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], why).into_response()
+        }
+        Verdict::TooMany => {
+            let why = "Too many requests.\n";
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")], why).into_response()
         }
     };
     policy.mark(response.headers_mut());

@@ -178,6 +178,21 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_one_or_many() {
+        for (text, expected) in [
+            ("web.listen-address = '9000'", &["9000"][..]),
+            ("web.listen-address = ['9000', '[::1]:9001']", &["9000", "[::1]:9001"]),
+        ] {
+            assert_eq!(Config::over(Keys::default(), parsed(text)).fixed.listen_address, expected);
+        }
+        let words = ["--web.listen-address=1", "--web.listen-address=2"];
+        let config = Config::over(flags(&words), parsed("web.listen-address = '3'"));
+        assert_eq!(config.fixed.listen_address, ["1", "2"]);
+        let wrong = parse(Path::new("p.toml"), "web.listen-address = 5").unwrap_err().to_string();
+        assert!(wrong.contains("web.listen-address") && wrong.contains("list"), "{wrong}");
+    }
+
+    #[test]
     fn lists_and_tables_are_read() {
         let keys = parsed(
             "include = ['user=^www$']\nplace = ['*.db=/data/**']\n\

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use super::login::Users;
+use super::rate::{Bucket, RateLimit};
 use super::{AccessError, Policy, tls};
 
 /// Bytes of the file, a certificate chain or a key.
@@ -25,7 +26,7 @@ struct WebConfig {
     tls_server_config: Option<TlsServerConfig>,
     http_server_config: Option<HttpServerConfig>,
     basic_auth_users: Option<BTreeMap<String, String>>,
-    rate_limit: Option<serde_yaml_ng::Value>,
+    rate_limit: Option<RateLimit>,
 }
 
 /// `tls_server_config`, with Go's names for versions, suites and curves.
@@ -65,10 +66,6 @@ pub(super) fn read(path: &Path, named: &mut Vec<PathBuf>) -> Result<Policy, Acce
             .map_err(|error| bad(error.to_string().replace('\n', " ")))?
             .unwrap_or_default(),
     };
-    if config.rate_limit.is_some() {
-        let what = "rate_limit is not supported: connections are bounded anyway; leave it out";
-        return Err(bad(what.into()));
-    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut open = |name: &Path| {
         let place = folder.join(name);
@@ -83,6 +80,7 @@ pub(super) fn read(path: &Path, named: &mut Vec<PathBuf>) -> Result<Policy, Acce
     let tls = config.tls_server_config.as_ref();
     Ok(Policy {
         tls: tls.map(|tls| tls::config(tls, path, &mut open)).transpose()?.flatten(),
+        rate: Bucket::new(&config.rate_limit.unwrap_or_default()).map_err(bad)?,
         users: Users::new(config.basic_auth_users.unwrap_or_default()).map_err(bad)?,
         headers: headers(http.headers.unwrap_or_default()).map_err(bad)?,
         notes,

@@ -72,6 +72,8 @@ pub(in crate::web) enum Verdict {
     Refused,
     /// Too many are being checked.
     Busy,
+    /// The limit of requests is reached.
+    TooMany,
 }
 
 /// The checking, and those who passed.

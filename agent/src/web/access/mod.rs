@@ -6,18 +6,21 @@
 
 mod file;
 mod login;
+mod rate;
 mod tls;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::http::HeaderMap;
 use tokio_rustls::rustls::ServerConfig;
 
 pub(super) use login::Verdict;
 use login::{Logins, Users};
+use rate::Bucket;
 
 /// Why the file cannot be used. Every message names the file and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,7 @@ pub enum AccessError {
 pub(super) struct Policy {
     /// None: plain HTTP.
     pub(super) tls: Option<Arc<ServerConfig>>,
+    rate: Option<Bucket>,
     users: Users,
     headers: HeaderMap,
     /// What is allowed to stand there and has no effect.
@@ -132,6 +136,9 @@ impl Access {
 
     /// Whether a request with these headers may be answered.
     pub(super) async fn admits(&self, policy: &Policy, headers: &HeaderMap) -> Verdict {
+        if policy.rate.as_ref().is_some_and(|rate| !rate.take(Instant::now())) {
+            return Verdict::TooMany;
+        }
         self.logins.check(&policy.users, headers).await
     }
 }

@@ -57,7 +57,8 @@ fn what_cannot_be_done_is_refused() {
             "basic_auth_users: {ann: $2y$31$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG}\n",
             "cost 31",
         ),
-        ("rate_limit: {interval: 1s, burst: 3}\n", "rate_limit"),
+        ("rate_limit: {interval: soon, burst: 3}\n", "rate_limit"),
+        ("rate_limit: {interval: 1s}\n", "burst"),
         ("basic_auth_user: {}\n", "basic_auth_user"),
         ("nonsense", "web.yml"),
     ] {
@@ -98,6 +99,56 @@ fn passwords_let_in_who_has_them() {
         assert_eq!(check(&access, &headers), Verdict::Refused);
     }
     assert_eq!(check(&access, &HeaderMap::new()), Verdict::Refused);
+}
+
+/// Exercise the limit of requests: it comes before the passwords.
+#[test]
+fn requests_are_limited() {
+    let folder = Folder::new();
+    let text = format!(
+        "rate_limit: {{interval: 1h, burst: 2}}\nbasic_auth_users: {{ann: {}}}\n",
+        hash("secret")
+    );
+    let access = Access::read(&folder.write(&text)).expect("a file");
+    let right = headers("ann", "secret");
+    let verdicts = [&right, &HeaderMap::new(), &right].map(|headers| check(&access, headers));
+    assert_eq!(verdicts, [Verdict::Admitted, Verdict::Refused, Verdict::TooMany]);
+}
+
+/// Exercise a flood of wrong passwords: those that are too many are told so at once, and who was let
+/// in before is let in meanwhile.
+#[test]
+fn a_flood_of_passwords_keeps_nobody_out() {
+    let folder = Folder::new();
+    let text = format!("basic_auth_users: {{ann: {}}}\n", hash("secret"));
+    let access = Arc::new(Access::read(&folder.write(&text)).expect("a file"));
+    assert_eq!(check(&access, &headers("ann", "secret")), Verdict::Admitted);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let flood = async {
+        let policy = access.current();
+        let attempts = (0..100).map(|n| {
+            let (access, policy) = (Arc::clone(&access), Arc::clone(&policy));
+            let wrong = headers("ann", &n.to_string());
+            tokio::spawn(async move { access.admits(&policy, &wrong).await })
+        });
+        let attempts: Vec<_> = attempts.collect();
+        tokio::task::yield_now().await;
+        let right = access.admits(&policy, &headers("ann", "secret")).await;
+        assert_eq!(right, Verdict::Admitted);
+        assert!(attempts.iter().any(|attempt| !attempt.is_finished()), "the flood is over");
+        let mut busy = 0;
+        for attempt in attempts {
+            match attempt.await.expect("an answer") {
+                Verdict::Admitted => panic!("a wrong password"),
+                Verdict::Refused => {}
+                Verdict::Busy => busy += 1,
+                Verdict::TooMany => panic!("there is no limit of requests"),
+            }
+        }
+        busy
+    };
+    let busy = runtime.block_on(flood);
+    assert!((1..100).contains(&busy), "{busy}");
 }
 
 /// Exercise a file that changes, becomes bad, and good again; and who was remembered by then.
