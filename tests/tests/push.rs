@@ -172,7 +172,7 @@ fn profiles_arrive_after_an_outage() -> Result<()> {
         wait_metric(port, "pitviper_push_queue_bytes", &[receiver], 100.0)?;
         ensure!(metric(port, "pitviper_push_profiles_sent_total", &[receiver])? == 0.0);
     }
-    agent.told_where("the outage", LIMIT, |line| line.contains("failed to push profiles"))?;
+    agent.told_where("the outage", LIMIT, |line| line.contains("failed to push to"))?;
 
     // They are there; the first requests come at a bad moment still.
     let mut receivers = [

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use tokio::runtime::Runtime;
@@ -75,9 +75,9 @@ pub(super) fn start(
     let counts = Arc::clone(counts);
     runtime.spawn(async move {
         let mut client = Client::new(target);
-        let mut failing = false;
+        let mut outage = Outage::default();
         while let Some(request) = queue.next().await {
-            deliver(&mut client, &request, &counts, receiver, &mut failing).await;
+            deliver(&mut client, &request, &counts, receiver, &mut outage).await;
             queue.done(&request);
         }
         counts.end();
@@ -99,29 +99,24 @@ async fn deliver(
     request: &Request,
     counts: &Counts,
     receiver: &str,
-    failing: &mut bool,
+    outage: &mut Outage,
 ) {
     let mut pause = PAUSE;
     loop {
         let answer = client.post(request).await;
         let asked = answer.as_ref().ok().and_then(|answer| answer.retry_after);
+        let place = || format!("{receiver} at {}", client.authority());
         let why = match verdict(answer) {
             Ok(()) => {
-                if std::mem::take(failing) {
-                    eprintln!(
-                        "pitviper: {receiver} at {} takes profiles again",
-                        client.authority()
-                    );
+                if outage.ends() {
+                    eprintln!("pitviper: {} takes profiles again", place());
                 }
                 counts.sent(request.profiles);
                 return;
             }
             Err(Failure::Refused(status)) => {
-                if !std::mem::replace(failing, true) {
-                    eprintln!(
-                        "pitviper: {receiver} at {} refuses profiles: {status}",
-                        client.authority()
-                    );
+                if outage.begins(Instant::now()) {
+                    eprintln!("pitviper: {} refuses profiles: {status}", place());
                 }
                 counts.drop_profiles(Dropped::Refused, request.profiles);
                 return;
@@ -129,14 +124,39 @@ async fn deliver(
             Err(Failure::Passing(why)) => why,
         };
         counts.retried();
-        if !std::mem::replace(failing, true) {
-            eprintln!(
-                "pitviper: failed to push profiles to {receiver} at {}: {why}; it is tried again",
-                client.authority()
-            );
+        if outage.begins(Instant::now()) {
+            eprintln!("pitviper: failed to push to {}: {why}; it is tried again", place());
         }
         sleep(jittered(asked.unwrap_or(pause).clamp(pause, LONGEST))).await;
         pause = (pause * 2).min(LONGEST);
+    }
+}
+
+/// What was told of a receiver that fails: each outage once, and of one that comes and goes not more
+/// than an outage a minute. The metrics have all.
+#[derive(Default)]
+struct Outage {
+    told: Option<Instant>,
+    lasts: bool,
+}
+
+const TELL: Duration = Duration::from_secs(60);
+
+impl Outage {
+    /// Whether to tell of a failure.
+    fn begins(&mut self, now: Instant) -> bool {
+        let due = self.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL);
+        let tell = !self.lasts && due;
+        if tell {
+            self.told = Some(now);
+            self.lasts = true;
+        }
+        tell
+    }
+
+    /// Whether to tell that it is over.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.lasts)
     }
 }
 
@@ -184,6 +204,18 @@ mod tests {
         }
         let gone = Err(io::ErrorKind::ConnectionRefused.into());
         assert!(matches!(verdict(gone), Err(Failure::Passing(_))));
+    }
+
+    /// Exercise an outage, a receiver that comes and goes, and a later outage.
+    #[test]
+    fn each_outage_is_told_once() {
+        let mut outage = Outage::default();
+        let began = Instant::now();
+        assert!(!outage.ends());
+        assert!(outage.begins(began) && !outage.begins(began + TELL * 2));
+        assert!(outage.ends() && !outage.ends());
+        assert!(!outage.begins(began + TELL / 2) && !outage.ends());
+        assert!(outage.begins(began + TELL) && outage.ends());
     }
 
     /// Exercise the spread.
