@@ -9,6 +9,7 @@ pub mod folded;
 pub mod graph;
 pub mod json;
 pub mod metrics;
+pub mod otlp;
 pub mod output;
 pub mod pprof;
 mod report;

@@ -17,7 +17,6 @@ use tokio::sync::broadcast::{Receiver, Sender, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use super::patience;
 use super::published::Published;
 
 /// Events that a slow client may be behind by.
@@ -99,7 +98,6 @@ pub(super) async fn events(State(published): State<Published>) -> Response {
         let told = "As many clients listen as may; ask again later.\n";
         return (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
     };
-    patience::extend(STREAM + HEARTBEAT * 2);
     let stream = Stream {
         notes: events.notes.subscribe(),
         until: Instant::now() + STREAM,

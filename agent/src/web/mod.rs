@@ -7,22 +7,25 @@
 //! number. A scrape was made before the request came; every other answer is taken from the thread that
 //! knows, at its leisure ([`Questions`]).
 
+mod access;
 mod api;
 mod assets;
+mod counts;
 mod desk;
 mod events;
 mod host;
 mod listen;
 mod negotiation;
 mod pages;
-mod patience;
 mod profile;
 mod published;
 mod query;
 mod server;
 
+pub use access::{Access, AccessError};
+pub use counts::Counts;
 pub use desk::Questions;
 pub use host::AllowedHosts;
 pub use listen::{ListenError, bind, check_address, parse_address};
 pub use published::Published;
-pub use server::serve;
+pub use server::{Site, serve};

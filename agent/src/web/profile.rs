@@ -15,7 +15,6 @@ use tokio::time::sleep;
 
 use super::api::{PIDS, bad_request, busy, json_text, not_found};
 use super::desk::{Desk, Unanswered};
-use super::patience;
 use super::published::Published;
 use super::query::Query;
 use crate::export::api::profile::{Profile, cumulative};
@@ -27,9 +26,6 @@ const LONGEST: u32 = 300;
 
 /// Profiles in the making: each holds the weights of every stack twice.
 pub(super) const AT_ONCE: usize = 8;
-
-/// Time for all but the window.
-const REST: Duration = Duration::from_secs(20);
 
 /// A picture runs nothing and loads nothing, whatever a name in it says.
 const PICTURE: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
@@ -144,7 +140,6 @@ async fn take(
     window: Option<Duration>,
 ) -> Result<Option<Profile>, Unanswered> {
     let _place = Arc::clone(room).try_acquire_owned().map_err(|_| Unanswered)?;
-    patience::extend(window.unwrap_or_default() + REST);
     let ask = || desk.ask(move |view| cumulative(view, pid, graph));
     let (Some(window), Some(before)) = (window, ask().await?) else { return ask().await };
     sleep(window).await;

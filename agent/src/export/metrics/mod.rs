@@ -13,6 +13,7 @@ mod family;
 mod findings;
 mod histogram;
 mod memory;
+mod push;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,6 +30,7 @@ use alive::Alive;
 use family::Scrape;
 
 pub use catalogue::catalogue;
+pub use push::Pushed;
 pub use text::Exposition;
 
 /// Processes with a label of their own.
@@ -53,6 +55,10 @@ pub struct Health {
     pub programs: BTreeMap<String, ProgramRun>,
     /// Entries and capacity of each kernel map, by name.
     pub maps: BTreeMap<&'static str, (u64, u64)>,
+    /// Connections of the web server by how they ended, where there is one.
+    pub connections: Option<[(&'static str, u64); 3]>,
+    /// The pushing of profiles, by receiver.
+    pub pushed: Vec<Pushed>,
 }
 
 /// Everything there is to scrape, in both formats.
@@ -84,5 +90,6 @@ fn gather(ledger: &Ledger, board: &Board, health: &Health, clock: WallClock) -> 
     agent::state(&mut scrape, ledger, board, alive.processes.len(), clock);
     alive.folded(&mut scrape, types);
     agent::cost(&mut scrape, health);
+    push::register(&mut scrape, &health.pushed);
     scrape
 }

@@ -22,6 +22,15 @@ fn health() -> Health {
         scrape_seconds: Some(0.004),
         programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
+        connections: Some([("answered", 7), ("evicted", 0), ("failed", 1)]),
+        pushed: vec![Pushed {
+            receiver: "pyroscope",
+            sent: 40,
+            retries: 3,
+            dropped: [("queue_full", 2), ("refused", 0), ("behind", 0), ("unencoded", 0)],
+            waiting: 1,
+            waiting_bytes: 700,
+        }],
     }
 }
 

@@ -50,7 +50,7 @@ pub fn gzipped_with(
 }
 
 /// What the values are of, their unit, and how many of those the graph's unit is.
-fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
+pub(crate) fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
     match graph {
         Graph::Opened => ("descriptors", "count", 1),
         Graph::Alive => ("descriptors_alive", "count", 1),

@@ -6,6 +6,7 @@ mod host;
 mod keys;
 mod notify;
 mod options;
+mod push;
 mod reload;
 mod roster;
 mod selection;
@@ -36,6 +37,10 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     }
     let mut config = Config::read(options)?;
     if options.check_config {
+        let fixed = &config.fixed;
+        metrics::access(fixed.web_config.as_deref())?;
+        metrics::telemetry_path(&fixed.telemetry_path)?;
+        push::check(fixed)?;
         print("ok\n");
         return Ok(Exit::Clean);
     }
@@ -43,14 +48,21 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     allow_descriptors();
     let runtime = runtime()?;
     let fixed = &config.fixed;
-    let mut metrics = metrics::listen(&runtime, Some(&fixed.listen_address), fixed.listen_public)?;
+    let listen = metrics::Listen {
+        addresses: &fixed.listen_address,
+        public: fixed.listen_public,
+        config: fixed.web_config.as_deref(),
+        path: &fixed.telemetry_path,
+    };
+    let mut push = push::start(&runtime, fixed)?;
+    let mut metrics = metrics::listen(&runtime, &listen)?;
     let stop = Stop::new(&runtime)?;
     let reload = Reload::new(&runtime)?;
     let mut watch = Watch::start(&config.probes(), &fixed.app_root, config.rules())?;
     watch.judge_by(config.rules(), config.services());
     let mut discovery = Discovery::new(&config);
     discovery.pass(&mut watch, &config)?;
-    metrics.publish(&watch, &[]);
+    metrics.publish(&watch, push.health(), &[]);
     let mut told = discovery.counts();
     eprintln!("pitviper: agent is ready, {}", sentence(told));
     notify::tell("READY=1");
@@ -61,7 +73,8 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
         }
         discovery.pass(&mut watch, &config)?;
         let news = watch.tick(&stop, &mut |watch| metrics.answer(watch))?;
-        metrics.publish(&watch, &news);
+        push.tick(&watch.ledger, watch.clock);
+        metrics.publish(&watch, push.health(), &news);
         findings += tell(&news, &watch, config.json);
         let counts = discovery.counts();
         if (counts.left_out, counts.unsupported) != (told.left_out, told.unsupported) {
@@ -71,6 +84,7 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     }
     notify::tell("STOPPING=1");
     findings += tell(&watch.finish()?, &watch, config.json);
+    push.finish(&runtime, &watch.ledger, watch.clock);
     super::tell_losses(watch.ledger.flows());
     eprintln!("pitviper: agent ended, {}; confirmed findings: {findings}", sentence(told));
     Ok(Exit::Clean)
