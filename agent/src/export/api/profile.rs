@@ -122,18 +122,22 @@ impl Profile {
     /// For the page: frames once each, and stacks as indices of frames.
     pub fn json(&self) -> Value {
         let mut table: HashMap<Step<'_>, usize> = HashMap::new();
-        let mut frames = Vec::new();
+        // Interpreters of other versions know other names of the same frame, which may look alike.
+        let mut places: HashMap<Place, usize> = HashMap::new();
         let mut sums: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
         for weighed in &self.stacks {
             let steps = root_first(weighed.stack.as_deref()).into_iter().map(|step| {
                 *table.entry(step).or_insert_with(|| {
-                    frames.push(Place::of(step));
-                    frames.len() - 1
+                    let next = places.len();
+                    *places.entry(Place::of(step)).or_insert(next)
                 })
             });
             let sum = sums.entry(steps.collect()).or_default();
             *sum = sum.saturating_add(weighed.weight);
         }
+        let mut frames: Vec<(Place, usize)> = places.into_iter().collect();
+        frames.sort_unstable_by_key(|(_, index)| *index);
+        let frames: Vec<Place> = frames.into_iter().map(|(place, _)| place).collect();
         let total = sums.values().fold(0u64, |sum, weight| sum.saturating_add(*weight));
         let mut stacks: Vec<(Vec<usize>, u64)> = sums.into_iter().collect();
         stacks.sort_by_key(|(_, weight)| Reverse(*weight));
@@ -166,7 +170,7 @@ impl Profile {
 }
 
 /// A frame as it is shown: harmless and bounded.
-#[derive(Serialize)]
+#[derive(PartialEq, Eq, Hash, Serialize)]
 struct Place {
     name: String,
     file: Option<String>,

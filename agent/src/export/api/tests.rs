@@ -166,6 +166,25 @@ fn a_window_is_a_difference() {
     assert!(cumulative(&known.view(), Some(7), Graph::OnCpu).is_none());
 }
 
+/// Exercise one line under two versions of Python, of which one knows the qualified name: one frame.
+#[test]
+fn frames_that_look_alike_are_one() {
+    let mut known = Known::new();
+    known.look(1, [2, 3], 0);
+    let mut profile = cumulative(&known.view(), None, Graph::OnCpu).expect("found");
+    let stack = |name: Option<&str>| {
+        let (file, function) = ("/srv/app.py".into(), "f".into());
+        let frame = Frame { file, function, qualname: name.map(Into::into), line: 7 };
+        Some(Arc::new(Stack { frames: vec![frame], ..Stack::default() }))
+    };
+    for (weighed, name) in profile.stacks.iter_mut().zip([None, Some("f")]) {
+        weighed.stack = stack(name);
+    }
+    let json = profile.json();
+    assert_eq!(json["stacks"], serde_json::json!([{ "frames": [0], "weight": 5 }]));
+    assert_eq!(json["frames"].as_array().expect("a list").len(), 1);
+}
+
 /// Exercise a stack by its id, and strings that are too long.
 #[test]
 fn stacks_are_found_and_strings_cut() {
