@@ -21,7 +21,7 @@ use super::patience;
 use super::published::Published;
 
 /// Events that a slow client may be behind by.
-const BEHIND: usize = 256;
+const BEHIND: usize = 128;
 
 /// Streams at once, of the connections that there are.
 const STREAMS: usize = 16;

@@ -135,14 +135,12 @@ impl Profile {
             let sum = sums.entry(steps.collect()).or_default();
             *sum = sum.saturating_add(weighed.weight);
         }
-        let mut frames: Vec<(Place, usize)> = places.into_iter().collect();
-        frames.sort_unstable_by_key(|(_, index)| *index);
-        let frames: Vec<Place> = frames.into_iter().map(|(place, _)| place).collect();
         let total = sums.values().fold(0u64, |sum, weight| sum.saturating_add(*weight));
         let mut stacks: Vec<(Vec<usize>, u64)> = sums.into_iter().collect();
         stacks.sort_by_key(|(_, weight)| Reverse(*weight));
         let rest = stacks.iter().skip(STACKS).fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
         stacks.truncate(STACKS);
+        let frames = used(places, &mut stacks);
         let stacks: Vec<Value> = stacks
             .into_iter()
             .map(|(frames, weight)| json!({ "frames": frames, "weight": weight }))
@@ -167,6 +165,19 @@ impl Profile {
             "stacks": stacks,
         })
     }
+}
+
+/// The frames that the stacks have, whose indices become those of the list.
+fn used(places: HashMap<Place, usize>, stacks: &mut [(Vec<usize>, u64)]) -> Vec<Place> {
+    let mut by_index: HashMap<usize, Place> = places.into_iter().map(|(p, i)| (i, p)).collect();
+    let (mut frames, mut places) = (Vec::new(), HashMap::new());
+    for index in stacks.iter_mut().flat_map(|(stack, _)| stack) {
+        *index = *places.entry(*index).or_insert_with_key(|old| {
+            frames.extend(by_index.remove(old));
+            frames.len() - 1
+        });
+    }
+    frames
 }
 
 /// A frame as it is shown: harmless and bounded.
