@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::published::Published;
 
 /// Events that a slow client may be behind by.
-const BEHIND: usize = 256;
+const BEHIND: usize = 128;
 
 /// Streams at once, of the connections that there are.
 const STREAMS: usize = 16;

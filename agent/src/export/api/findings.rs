@@ -4,9 +4,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 
-use super::{View, bounded, stack_id};
+use super::{View, bounded, stack_id, text_bytes};
 use crate::detect::{Change, Finding, FindingKey, News};
 use crate::export::json::finding as published;
+
+/// Bytes of text of one answer. A finding has about a thousand; a hostile one a megabyte.
+const ROOM: usize = 8 << 20;
+
+/// Bytes of text from which an event tells only the innermost frames: events wait for slow clients.
+const EVENT: usize = 32 << 10;
+
+/// Those frames.
+const EVENT_FRAMES: usize = 4;
 
 /// Every finding, the most certain and severe first; with `pid` only those about that process.
 pub fn findings(view: &View<'_>, pid: Option<u32>) -> Value {
@@ -15,12 +24,19 @@ pub fn findings(view: &View<'_>, pid: Option<u32>) -> Value {
         let process = view.process(pid).map(|(id, _)| id);
         findings.retain(|finding| Some(finding.process) == process);
     }
-    let findings: Vec<Value> = findings.iter().map(|finding| one(view, finding)).collect();
-    bounded(json!({
-        "time": view.time(),
-        "findings": findings,
-        "findings_left_out": view.board.left_out(),
-    }))
+    let mut shown = Vec::new();
+    let mut room = ROOM;
+    for finding in &findings {
+        let value = one(view, finding);
+        let bytes = text_bytes(&value);
+        if bytes > room {
+            break;
+        }
+        room -= bytes;
+        shown.push(value);
+    }
+    let left_out = view.board.left_out() + (findings.len() - shown.len()) as u64;
+    json!({ "time": view.time(), "findings": shown, "findings_left_out": left_out })
 }
 
 /// The event that a finding came, changed or went.
@@ -31,7 +47,13 @@ pub fn change(view: &View<'_>, news: &News) -> Value {
         Change::Downgraded => "downgraded",
         Change::Withdrawn => "withdrawn",
     };
-    bounded(json!({ "change": change, "finding": one(view, &news.finding) }))
+    let mut finding = one(view, &news.finding);
+    if text_bytes(&finding) > EVENT
+        && let Some(stack) = finding.get_mut("stack").and_then(Value::as_array_mut)
+    {
+        stack.truncate(EVENT_FRAMES);
+    }
+    json!({ "change": change, "finding": finding })
 }
 
 fn one(view: &View<'_>, finding: &Finding) -> Value {
@@ -45,7 +67,7 @@ fn one(view: &View<'_>, finding: &Finding) -> Value {
         fields.insert("alive".into(), json!(alive));
         fields.insert("summary".into(), json!(finding.summary));
     }
-    value
+    bounded(value)
 }
 
 /// Stays the same for as long as the finding is the same one.

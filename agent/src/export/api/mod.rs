@@ -29,8 +29,8 @@ pub use health::health;
 pub use process::process;
 pub use processes::{came, processes, went};
 
-/// Characters of a string: more than any path that the kernel takes is cut at.
-const TEXT: usize = 4_096;
+/// Characters of a string. Names in code may have thousands, and an answer thousands of names.
+const TEXT: usize = 1_024;
 
 /// Everything that is known at one moment.
 #[derive(Clone, Copy)]
@@ -74,6 +74,16 @@ pub fn stack(view: &View<'_>, id: u64) -> Option<Value> {
 /// How the id of a stack is written: 16 hexadecimal digits, which no reader of JSON rounds.
 pub fn stack_id(id: u64) -> String {
     format!("{id:016x}")
+}
+
+/// Bytes of all strings in a value.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(fields) => fields.values().map(text_bytes).sum(),
+        _ => 0,
+    }
 }
 
 fn place(frame: Option<&Frame>) -> Value {

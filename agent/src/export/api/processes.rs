@@ -10,8 +10,8 @@ use crate::detect::Severity;
 use crate::event::ProcessId;
 use crate::ledger::Process;
 
-/// Words of a command line, which may have a hundred thousand.
-const WORDS: usize = 64;
+/// Bytes of a command line, which may have megabytes. The word that goes beyond is the last.
+const COMMAND: usize = 2_048;
 
 #[derive(Serialize)]
 struct Processes {
@@ -72,7 +72,7 @@ impl Row {
             service: info.service.clone(),
             python: info.python.clone(),
             executable: info.executable.clone(),
-            cmdline: info.cmdline.iter().take(WORDS).cloned().collect(),
+            cmdline: command(&info.cmdline),
             start_time: info.start_time,
             state: if process.ended_ns.is_none() { "alive" } else { "ended" },
             descriptors: process.open(),
@@ -84,6 +84,16 @@ impl Row {
             severity: found.map(|found| found.1.name()),
         }
     }
+}
+
+fn command(words: &[String]) -> Vec<String> {
+    let mut room = Some(COMMAND);
+    let fits = words.iter().take_while(|word| {
+        let had = room;
+        room = room.and_then(|left| left.checked_sub(word.len()));
+        had.is_some()
+    });
+    fits.cloned().collect()
 }
 
 #[derive(Serialize)]

@@ -122,13 +122,14 @@ impl Profile {
     /// For the page: frames once each, and stacks as indices of frames.
     pub fn json(&self) -> Value {
         let mut table: HashMap<Step<'_>, usize> = HashMap::new();
-        let mut frames = Vec::new();
+        // Interpreters of other versions know other names of the same frame, which may look alike.
+        let mut places: HashMap<Place, usize> = HashMap::new();
         let mut sums: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
         for weighed in &self.stacks {
             let steps = root_first(weighed.stack.as_deref()).into_iter().map(|step| {
                 *table.entry(step).or_insert_with(|| {
-                    frames.push(Place::of(step));
-                    frames.len() - 1
+                    let next = places.len();
+                    *places.entry(Place::of(step)).or_insert(next)
                 })
             });
             let sum = sums.entry(steps.collect()).or_default();
@@ -139,6 +140,7 @@ impl Profile {
         stacks.sort_by_key(|(_, weight)| Reverse(*weight));
         let rest = stacks.iter().skip(STACKS).fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
         stacks.truncate(STACKS);
+        let frames = used(places, &mut stacks);
         let stacks: Vec<Value> = stacks
             .into_iter()
             .map(|(frames, weight)| json!({ "frames": frames, "weight": weight }))
@@ -165,8 +167,21 @@ impl Profile {
     }
 }
 
+/// The frames that the stacks have, whose indices become those of the list.
+fn used(places: HashMap<Place, usize>, stacks: &mut [(Vec<usize>, u64)]) -> Vec<Place> {
+    let mut by_index: HashMap<usize, Place> = places.into_iter().map(|(p, i)| (i, p)).collect();
+    let (mut frames, mut places) = (Vec::new(), HashMap::new());
+    for index in stacks.iter_mut().flat_map(|(stack, _)| stack) {
+        *index = *places.entry(*index).or_insert_with_key(|old| {
+            frames.extend(by_index.remove(old));
+            frames.len() - 1
+        });
+    }
+    frames
+}
+
 /// A frame as it is shown: harmless and bounded.
-#[derive(Serialize)]
+#[derive(PartialEq, Eq, Hash, Serialize)]
 struct Place {
     name: String,
     file: Option<String>,

@@ -129,6 +129,36 @@ fn processes_are_listed_and_found() {
     assert_eq!(descriptors(&known.view(), 43), None);
 }
 
+/// Exercise a command line of megabytes, and findings whose names are as long as names can be.
+#[test]
+fn answers_are_bounded() {
+    let mut known = Known::new();
+    let words = vec!["x".repeat(1_000); 5_000];
+    let info = ProcessInfo { pid: 41, cmdline: words, ..ProcessInfo::default() };
+    known.ledger.process_started(ProcessId(1), info);
+    let answer = processes(&known.view(), false);
+    assert_eq!(answer["processes"][0]["cmdline"].as_array().expect("words").len(), 3);
+
+    let mut template = crate::export::sample::report().findings.swap_remove(0);
+    let long: Arc<str> = "x".repeat(16_384).into();
+    let frame = Frame { file: long.clone(), function: long.clone(), qualname: Some(long), line: 1 };
+    template.stack = vec![frame; 256];
+    let mut verdicts = crate::detect::Verdicts::default();
+    for line in 0..100 {
+        let site = template.site.clone().map(|site| Frame { line, ..site });
+        verdicts.findings.push(crate::detect::Finding { site, ..template.clone() });
+    }
+    let news = known.board.update(verdicts, SECOND_NS);
+    assert_eq!(news.len(), 100);
+    let answer = findings(&known.view(), None);
+    let shown = answer["findings"].as_array().expect("a list").len() as u64;
+    assert!((5..50).contains(&shown), "{shown}");
+    assert_eq!(answer["findings_left_out"], 100 - shown);
+    let event = change(&known.view(), &news[0]);
+    assert!(event.to_string().len() < 32 << 10);
+    assert_eq!(event["finding"]["stack"].as_array().expect("frames").len(), 4);
+}
+
 /// Exercise ages: each descriptor is in one class, the oldest is told first.
 #[test]
 fn descriptors_have_ages() {
@@ -166,6 +196,25 @@ fn a_window_is_a_difference() {
     assert!(cumulative(&known.view(), Some(7), Graph::OnCpu).is_none());
 }
 
+/// Exercise one line under two versions of Python, of which one knows the qualified name: one frame.
+#[test]
+fn frames_that_look_alike_are_one() {
+    let mut known = Known::new();
+    known.look(1, [2, 3], 0);
+    let mut profile = cumulative(&known.view(), None, Graph::OnCpu).expect("found");
+    let stack = |name: Option<&str>| {
+        let (file, function) = ("/srv/app.py".into(), "f".into());
+        let frame = Frame { file, function, qualname: name.map(Into::into), line: 7 };
+        Some(Arc::new(Stack { frames: vec![frame], ..Stack::default() }))
+    };
+    for (weighed, name) in profile.stacks.iter_mut().zip([None, Some("f")]) {
+        weighed.stack = stack(name);
+    }
+    let json = profile.json();
+    assert_eq!(json["stacks"], serde_json::json!([{ "frames": [0], "weight": 5 }]));
+    assert_eq!(json["frames"].as_array().expect("a list").len(), 1);
+}
+
 /// Exercise a stack by its id, and strings that are too long.
 #[test]
 fn stacks_are_found_and_strings_cut() {
@@ -173,7 +222,7 @@ fn stacks_are_found_and_strings_cut() {
     let found = stack(&known.view(), 99).expect("found");
     assert_eq!(found["id"], "0000000000000063");
     let function = found["frames"][0]["function"].as_str().expect("a name");
-    assert!(function.ends_with("x…(+5903)"), "{function:.20}");
+    assert!(function.ends_with("x…(+8975)"), "{function:.20}");
     assert_eq!(stack(&known.view(), 0), None);
     let answer = health(&known.view());
     assert_eq!(answer["processes"], 3);

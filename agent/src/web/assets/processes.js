@@ -100,9 +100,9 @@ function row(one) {
       h("a", { href: `#/process/${one.pid}`, title: one.cmdline.join(" ") }, h("bdi", {}, one.service || "?")),
       h("span", { class: "muted wide" }, ` ${one.python}`)),
     h("td", { class: "number" }, String(one.pid)),
-    h("td", {}, h("span", { class: "number" }, count(one.descriptors)), " ",
-      h("span", { class: "muted wide" }, share),
-      bar(`${one.descriptors} descriptors ${share}`, [[level, one.descriptors]], one.descriptor_limit ?? 0)),
+    h("td", { title: `${count(one.descriptors)} ${share}` }, h("div", { class: "gauge" },
+      h("span", {}, count(one.descriptors)),
+      bar(`${one.descriptors} descriptors ${share}`, [[level, one.descriptors]], one.descriptor_limit ?? 0))),
     h("td", { class: "number" }, bytes(one.resident_bytes)),
     h("td", { class: "number wide" }, one.cpu == null ? "–" : `${one.cpu.toFixed(1)} %`),
     h("td", { class: "number" }, one.findings
