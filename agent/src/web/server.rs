@@ -45,8 +45,9 @@ const HEAD: Duration = Duration::from_secs(5);
 /// Time that a client may take to read the next bytes of its answer.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Time for the whole connection: profiles are taken over minutes, and streams of events begin anew.
-const CONNECTION: Duration = Duration::from_secs(600);
+/// Time for the whole connection: what its parts have, and for the answer as long as Prometheus waits
+/// by default.
+const CONNECTION: Duration = Duration::from_secs(25);
 
 /// Time and bytes for what a client still sends after its answer: a connection that is closed with
 /// something unread is reset, and the answer with it.
