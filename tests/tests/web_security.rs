@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pitviper_tests::agent::Agent;
+use pitviper_tests::agent::{self, Agent};
 use pitviper_tests::deadline::wait_for;
 use pitviper_tests::requirements::{met, skip, tell};
 use pitviper_tests::target::Target;
@@ -166,6 +166,40 @@ fn a_bad_file_is_refused_at_the_start() -> Result<()> {
         let [told] = &ended.stderr[..] else { anyhow::bail!("not one line: {:?}", ended.stderr) };
         ensure!(told.contains("web.yml"), "{told}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_agent_takes_the_flags_of_other_exporters() -> Result<()> {
+    if !tools()? {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("web.yml");
+    fs::write(&config, USERS.replace("HASH", &hash("secret")?))?;
+    let ports = [http::free_port()?, http::free_port()?];
+    let agent = Agent::follow_host(|| {
+        let mut command = Command::new(agent::program()?);
+        // It follows nobody.
+        command.args(["agent", "--include=service=^$", "--web.telemetry-path=/scrape"]);
+        command.args(ports.map(|port| format!("--web.listen-address=127.0.0.1:{port}")));
+        command.env("PITVIPER_WEB_CONFIG_FILE", &config);
+        Ok(command)
+    })?;
+    for port in ports {
+        for (args, path, expected) in [
+            (&["-u", "ann:secret"][..], "scrape", 200),
+            (&[], "scrape", 401),
+            (&[], "-/healthy", 401),
+            (&["-u", "ann:secret"], "-/healthy", 200),
+        ] {
+            let url = format!("http://127.0.0.1:{port}/{path}");
+            let (status, text) = curl(folder.path(), args, &url)?;
+            ensure!(status == expected, "{url} {args:?}: {text}");
+        }
+    }
+    let ended = agent.stop()?;
+    ensure!(ended.code() == Some(0), "{}: {:?}", ended.status, ended.stderr);
     Ok(())
 }
 
