@@ -45,24 +45,12 @@ fn reader() -> Result<Option<Interpreter>> {
     Ok(python)
 }
 
-/// Starts the agent, once no other one runs.
 fn start(args: &[String], authorities: &Path) -> Result<Agent> {
-    let began = Instant::now();
-    loop {
+    Agent::follow_host(|| {
         let mut command = Command::new(agent::program()?);
         command.args(args).env("SSL_CERT_FILE", authorities);
-        let mut agent = Agent::start_command(command)?;
-        match agent.told_where("ready", LIMIT, |line| line.contains("agent is ready")) {
-            Ok(_) => return Ok(agent),
-            Err(error) => {
-                let ended = agent.ended(LIMIT)?;
-                let runs = ended.stderr.iter().any(|line| line.contains("already runs"));
-                if !runs || began.elapsed() > LIMIT {
-                    return Err(error.context(format!("{:?}", ended.stderr)));
-                }
-            }
-        }
-    }
+        Ok(command)
+    })
 }
 
 /// A receiver and what it has got.

@@ -19,7 +19,12 @@ use super::{Batch, ProcessProfiles, otlp, pyroscope};
 
 /// The first pause after a failure, which doubles with each further one, and the longest.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Times that a request is sent which a receiver fails over: it may be the request that is bad.
+const TRIES: u32 = 12;
+
+const PYROSCOPE: &str = "pyroscope";
 
 /// How a receiver wants its profiles.
 #[derive(Debug, Clone)]
@@ -31,7 +36,7 @@ pub(super) enum Format {
 impl Format {
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Pyroscope { .. } => "pyroscope",
+            Self::Pyroscope { .. } => PYROSCOPE,
             Self::Otlp { .. } => "otlp",
         }
     }
@@ -102,11 +107,11 @@ async fn deliver(
     outage: &mut Outage,
 ) {
     let mut pause = PAUSE;
-    loop {
+    for attempt in 1.. {
         let answer = client.post(request).await;
         let asked = answer.as_ref().ok().and_then(|answer| answer.retry_after);
         let place = || format!("{receiver} at {}", client.authority());
-        let why = match verdict(answer) {
+        let why = match verdict(answer, receiver == PYROSCOPE && attempt < TRIES) {
             Ok(()) => {
                 if outage.ends() {
                     eprintln!("pitviper: {} takes profiles again", place());
@@ -168,12 +173,14 @@ enum Failure {
 }
 
 /// What the OTLP specification says of its own answers holds for all: these and no answer at all may
-/// pass, everything else will not.
-fn verdict(answer: io::Result<Answer>) -> Result<(), Failure> {
+/// pass, everything else will not. An error of the server that OTLP takes for final is `worth_it` where
+/// the protocol says nothing of it.
+fn verdict(answer: io::Result<Answer>, worth_it: bool) -> Result<(), Failure> {
     let status = answer.map_err(|error| Failure::Passing(error.to_string()))?.status;
     match status.as_u16() {
         200..=299 => Ok(()),
         408 | 429 | 502 | 503 | 504 => Err(Failure::Passing(status.to_string())),
+        500..=599 if worth_it => Err(Failure::Passing(status.to_string())),
         _ => Err(Failure::Refused(status)),
     }
 }
@@ -193,8 +200,10 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         let of = |status: u16| {
             let status = StatusCode::from_u16(status).expect("a status");
-            verdict(Ok(Answer { status, retry_after: None }))
+            verdict(Ok(Answer { status, retry_after: None }), false)
         };
+        let failed = Answer { status: StatusCode::INTERNAL_SERVER_ERROR, retry_after: None };
+        assert!(matches!(verdict(Ok(failed), true), Err(Failure::Passing(_))));
         assert!([200, 202, 204].into_iter().all(|status| of(status).is_ok()));
         for status in [408, 429, 502, 503, 504] {
             assert!(matches!(of(status), Err(Failure::Passing(_))), "{status}");
@@ -203,7 +212,7 @@ mod tests {
             assert!(matches!(of(status), Err(Failure::Refused(_))), "{status}");
         }
         let gone = Err(io::ErrorKind::ConnectionRefused.into());
-        assert!(matches!(verdict(gone), Err(Failure::Passing(_))));
+        assert!(matches!(verdict(gone, false), Err(Failure::Passing(_))));
     }
 
     /// Exercise an outage, a receiver that comes and goes, and a later outage.

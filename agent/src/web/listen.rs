@@ -73,8 +73,8 @@ const RECEIVED: usize = 16 << 10;
 const UNREAD: usize = 128 << 10;
 
 /// Connections that may wait until the server takes them: a burst of clients must not keep a scraper
-/// out for the second that it takes to try again.
-const BACKLOG: i32 = 1024;
+/// out for the second that it takes to try again. The system has a bound of its own.
+const BACKLOG: i32 = 4096;
 
 /// Listens on the address.
 ///

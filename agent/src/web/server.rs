@@ -4,9 +4,9 @@ mod paced;
 mod places;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::access::{Access, Policy, Verdict};
@@ -31,20 +31,23 @@ use super::host::AllowedHosts;
 use super::pages;
 use super::published::Published;
 use paced::Paced;
-use places::{Places, Seat};
+use places::{Places, Seat, Stage};
 
-/// Connections at once, of one address; the next one has the oldest closed. A scraper needs one, a
-/// page in a browser six, and each takes a descriptor of this process.
-const CONNECTIONS: usize = 128;
+/// Connections at once, to one address; the next one has an old one closed. A scraper needs one and a
+/// page in a browser six: the others are there so that a burst of clients passes quickly. Each takes
+/// a descriptor of this process, and some 10 KiB once it has spoken.
+const CONNECTIONS: usize = 512;
 
-/// Time for the TLS handshake, and for the request's head. A scraper sends it in one packet.
+/// Time for the first byte, for the TLS handshake, and for the request's head. A scraper sends it in
+/// one packet.
 const HEAD: Duration = Duration::from_secs(5);
 
 /// Time that a client may take to read the next bytes of its answer.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Time for the whole connection: profiles are taken over minutes, and streams of events begin anew.
-const CONNECTION: Duration = Duration::from_secs(600);
+/// Time for the whole connection: what its parts have, and for the answer as long as Prometheus waits
+/// by default.
+const CONNECTION: Duration = Duration::from_secs(25);
 
 /// Time and bytes for what a client still sends after its answer: a connection that is closed with
 /// something unread is reset, and the answer with it.
@@ -92,13 +95,15 @@ pub async fn serve(listener: TcpListener, site: Site) -> io::Result<()> {
             // Those that came before have their turn: what they asked for may be here already.
             yield_now().await;
         }
-        if places.taken() >= CONNECTIONS {
-            places.evict();
-            site.counts.add(Outcome::Evicted);
+        while places.taken() >= CONNECTIONS {
+            match places.evict(Instant::now()) {
+                Ok(()) => site.counts.add(Outcome::Evicted),
+                Err(over) => sleep_until(over.into()).await,
+            }
         }
-        let seat = places.take(client.ip());
+        let seat = places.take(client.ip(), Instant::now());
         let number = seat.number();
-        let task = tokio::spawn(connection(stream, client, seat, routes.clone(), site.clone()));
+        let task = tokio::spawn(connection(stream, seat, routes.clone(), site.clone()));
         places.hold(number, task.abort_handle());
     }
 }
@@ -106,11 +111,16 @@ pub async fn serve(listener: TcpListener, site: Site) -> io::Result<()> {
 /// One connection, from the handshake to its end.
 async fn connection(
     stream: TcpStream,
-    _client: SocketAddr,
     seat: Seat,
     routes: TowerToHyperService<Router>,
     site: Site,
 ) {
+    // Until it speaks it costs no more than its descriptor.
+    let Ok(Ok(())) = timeout(HEAD, stream.readable()).await else {
+        site.counts.add(Outcome::Failed);
+        return;
+    };
+    seat.reached(Stage::Begun);
     let policy = site.access.current();
     let counts = Arc::clone(&site.counts);
     let all = async {
@@ -134,7 +144,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     policy: Arc<Policy>,
 ) -> Outcome {
     let service = service_fn(|request| {
-        seat.set_asked(true);
+        seat.reached(Stage::Asked);
         respond(request, &routes, &site, &policy)
     });
     let connection = http1::Builder::new()
@@ -146,7 +156,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         .serve_connection(TokioIo::new(stream), service);
     // A client that misbehaves or leaves is its own concern.
     let Ok(parts) = connection.without_shutdown().await else { return Outcome::Failed };
-    seat.set_asked(false);
+    seat.reached(Stage::Begun);
     part(parts.io.into_inner()).await;
     Outcome::Answered
 }

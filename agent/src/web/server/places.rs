@@ -1,20 +1,36 @@
 //! Places for connections: there are so many, and who comes last always gets one.
 //!
 //! A client that opens connections and says nothing, or reads nothing, must not keep a scraper out.
-//! So nobody waits for a place: when all are taken, the client that holds most of them loses its
-//! oldest, those that have not asked for anything first. A scraper asks at once and reads at once,
-//! and is done before it is anybody's oldest.
+//! So nobody waits for a client to leave: when all places are taken, the address that holds most of
+//! them loses its oldest, those that have said nothing first. A scraper speaks as soon as it is
+//! connected. Whoever comes keeps his place for a moment, long enough for a handshake and an answer,
+//! however fast others come.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
+/// The moment that every connection is given.
+pub(super) const GRACE: Duration = Duration::from_millis(250);
+
+/// How far a connection is, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing has come of it.
+    Silent,
+    /// Something has: a part of a handshake or of a request. Or all is over and it is not gone yet.
+    Begun,
+    /// A request was read whole, and the answer is on its way.
+    Asked,
+}
+
 struct Place {
     client: IpAddr,
-    /// A request was read whole, and the answer is on its way.
-    asked: bool,
+    since: Instant,
+    stage: Stage,
     task: Option<AbortHandle>,
 }
 
@@ -48,11 +64,11 @@ impl Places {
     }
 
     /// Takes a place for a connection of this client.
-    pub(super) fn take(&self, client: IpAddr) -> Seat {
+    pub(super) fn take(&self, client: IpAddr, since: Instant) -> Seat {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        table.taken.insert(number, Place { client, asked: false, task: None });
+        table.taken.insert(number, Place { client, since, stage: Stage::Silent, task: None });
         Seat { number, places: self.clone() }
     }
 
@@ -64,19 +80,31 @@ impl Places {
     }
 
     /// Ends one connection.
-    pub(super) fn evict(&self) {
+    ///
+    /// # Errors
+    /// When every one that it could be has its moment still: when the first of those is over.
+    pub(super) fn evict(&self, now: Instant) -> Result<(), Instant> {
         let mut table = self.table();
         let mut held: HashMap<IpAddr, usize> = HashMap::new();
         for place in table.taken.values() {
             *held.entry(place.client).or_default() += 1;
         }
-        let Some(client) = held.into_iter().max_by_key(|(_, held)| *held) else { return };
-        let mut its = table.taken.iter().filter(|(_, place)| place.client == client.0);
-        let oldest = its.clone().find(|(_, place)| !place.asked).or_else(|| its.next());
-        let Some(number) = oldest.map(|(number, _)| *number) else { return };
+        let Some((client, _)) = held.into_iter().max_by_key(|(_, held)| *held) else {
+            return Ok(());
+        };
+        let its = table.taken.iter().filter(|(_, place)| place.client == client);
+        let over = |place: &Place| place.since + GRACE;
+        // Of the same stage the first is the oldest.
+        let chosen =
+            its.clone().filter(|(_, place)| over(place) <= now).min_by_key(|(_, p)| p.stage);
+        let Some((number, _)) = chosen else {
+            return Err(its.map(|(_, place)| over(place)).min().unwrap_or(now));
+        };
+        let number = *number;
         if let Some(task) = table.taken.remove(&number).and_then(|place| place.task) {
             task.abort();
         }
+        Ok(())
     }
 }
 
@@ -85,10 +113,10 @@ impl Seat {
         self.number
     }
 
-    /// Whether the answer is on its way.
-    pub(super) fn set_asked(&self, asked: bool) {
+    /// It has come this far.
+    pub(super) fn reached(&self, stage: Stage) {
         if let Some(place) = self.places.table().taken.get_mut(&self.number) {
-            place.asked = asked;
+            place.stage = stage;
         }
     }
 }
@@ -110,22 +138,35 @@ mod tests {
         places.table().taken.keys().copied().collect()
     }
 
-    /// Exercise the order: who holds most, its oldest that has not asked, then its oldest.
+    /// Exercise the order: who holds most, its oldest that is silent, that has begun, that has asked.
     #[test]
     fn the_oldest_of_who_holds_most_has_to_go() {
         let places = Places::default();
-        let other = places.take(OTHER);
-        let flood: Vec<Seat> = (0..4).map(|_| places.take(FLOOD)).collect();
-        flood[0].set_asked(true);
-        flood[2].set_asked(true);
-        places.evict();
-        assert_eq!(left(&places), [0, 1, 3, 4]);
-        places.evict();
-        assert_eq!(left(&places), [0, 1, 3]);
-        places.evict();
-        assert_eq!(left(&places), [0, 3]);
+        let then = Instant::now();
+        let now = then + GRACE;
+        let other = places.take(OTHER, then);
+        let flood: Vec<Seat> = (0..5).map(|_| places.take(FLOOD, then)).collect();
+        for (seat, stage) in flood.iter().zip([Stage::Asked, Stage::Begun, Stage::Silent]) {
+            seat.reached(stage);
+        }
+        for expected in [&[0, 1, 2, 4, 5][..], &[0, 1, 2, 5], &[0, 1, 2], &[0, 1]] {
+            assert_eq!(places.evict(now), Ok(()));
+            assert_eq!(left(&places), expected);
+        }
         drop((other, flood));
-        assert_eq!(places.taken(), 0);
-        places.evict();
+        assert_eq!((places.taken(), places.evict(now)), (0, Ok(())));
+    }
+
+    /// Exercise the moment: whoever has it keeps his place, silent or not.
+    #[test]
+    fn everybody_has_a_moment() {
+        let places = Places::default();
+        let then = Instant::now();
+        let seats = [0, 10].map(|ms| places.take(FLOOD, then + Duration::from_millis(ms)));
+        seats[0].reached(Stage::Begun);
+        let soon = then + Duration::from_millis(20);
+        assert_eq!(places.evict(soon), Err(then + GRACE));
+        assert_eq!((places.evict(then + GRACE), left(&places)), (Ok(()), vec![1]));
+        assert_eq!(places.evict(then + GRACE), Err(then + GRACE + Duration::from_millis(10)));
     }
 }
