@@ -70,7 +70,6 @@ function card(finding, about) {
     ontoggle: (event) => opened[event.target.open ? "add" : "delete"](finding.id),
   },
     h("summary", {}, "details"),
-    h("p", { class: "advice" }, finding.advice),
     evidence(finding.evidence),
     stack(finding.stack));
   details.open = opened.has(finding.id);
@@ -83,6 +82,7 @@ function card(finding, about) {
       place(finding.site),
       h("span", { class: "when muted" }, `since ${clock(finding.first_seen)}`)),
     h("p", { class: "what" }, finding.summary),
+    h("p", { class: "what muted" }, finding.advice),
     h("div", { class: "links" },
       about && h("a", { href: `#/process/${finding.pid}` }, h("bdi", {}, finding.service || "?"), ` ${finding.pid}`),
       h("a", { href: graphOf(finding) }, "flame graph"),
@@ -99,7 +99,7 @@ function evidence(evidence) {
 
 function figure(key, value) {
   if (typeof value !== "number") return value;
-  if (/seconds$/.test(key)) return duration(value);
+  if (/(^|_)seconds(_|$)/.test(key)) return duration(value);
   return Number.isInteger(value) ? count(value) : measure(value);
 }
 
