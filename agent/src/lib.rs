@@ -3,13 +3,15 @@
 //! Data flows one way, and the modules are its stations, in this order:
 //! [`source`] (the kernel side: load, attach, poll) → [`event`] (decoded, owned) → [`python`]
 //! (code object → file, function, line) → [`ledger`] (what is known) → [`detect`] (one rule a
-//! file) → [`export`] (one format a file) and [`web`] (the metrics over HTTP).
+//! file) → [`export`] (one format a file), [`web`] (the metrics over HTTP) and [`push`] (profiles to
+//! where a fleet keeps them).
 
 pub mod detect;
 pub mod event;
 pub mod export;
 pub mod ledger;
 pub mod program;
+pub mod push;
 pub mod python;
 pub mod source;
 pub mod web;

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -99,6 +99,26 @@ impl Agent {
         let stdout = Lines::of(child.stdout.take().context("no standard output")?);
         let stderr = Lines::of(child.stderr.take().context("no standard error")?);
         Ok(Agent { child, stdout, stderr })
+    }
+
+    /// Starts `pitviper agent`, of which a host has one, and waits until it is ready; while another one
+    /// runs it tries again.
+    ///
+    /// # Errors
+    /// When it is not ready within 60 s, or ends for another reason.
+    pub fn follow_host(command: impl Fn() -> Result<Command>) -> Result<Agent> {
+        let limit = Duration::from_secs(60);
+        let began = Instant::now();
+        loop {
+            let mut agent = Agent::start_command(command()?)?;
+            let ready = agent.told_where("ready", limit, |line| line.contains("agent is ready"));
+            let Err(error) = ready else { return Ok(agent) };
+            let ended = agent.ended(limit)?;
+            let runs = ended.stderr.iter().any(|line| line.contains("already runs"));
+            if !runs || began.elapsed() > limit {
+                return Err(error.context(format!("{:?}", ended.stderr)));
+            }
+        }
     }
 
     /// Its process id.

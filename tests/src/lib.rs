@@ -8,6 +8,7 @@
 //! [`interpreter`]), `CI=true` (what would be skipped fails instead).
 
 pub mod agent;
+pub mod certificates;
 pub mod deadline;
 pub mod http;
 pub mod interpreter;

@@ -57,3 +57,14 @@ pub fn kernel_thread() -> Option<u32> {
 fn stat_fields(stat: &str) -> Vec<&str> {
     stat.rsplit_once(") ").map_or(Vec::new(), |(_, rest)| rest.split(' ').collect())
 }
+
+/// Bytes of memory that `pid` holds.
+///
+/// # Errors
+/// When the process is gone.
+pub fn resident_bytes(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/statm");
+    let statm = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+    let pages: u64 = statm.split(' ').nth(1).context("statm has no second field")?.parse()?;
+    Ok(pages * rustix::param::page_size() as u64)
+}

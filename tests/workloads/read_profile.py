@@ -48,7 +48,11 @@ def profile_class():
 
 def pprof(path):
     with gzip.open(path) as file:
-        profile = profile_class().FromString(file.read())
+        return sums(file.read())
+
+
+def sums(profile):
+    profile = profile_class().FromString(profile)
     text = profile.string_table
     assert text[0] == ""
     functions = {function.id: function for function in profile.function}

@@ -204,6 +204,11 @@ impl Board {
         findings
     }
 
+    /// Every finding, in no order that matters.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.entries.values().map(|entry| &entry.finding)
+    }
+
     /// Findings that were left out because the board was full, counted each time.
     pub fn left_out(&self) -> u64 {
         self.left_out

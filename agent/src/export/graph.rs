@@ -156,10 +156,7 @@ impl Graph {
     }
 
     fn of_descriptors(self, ledger: &Ledger) -> Vec<Weighed> {
-        let stacks = ledger
-            .processes()
-            .flat_map(|(process, _)| ledger.stacks(process).map(move |totals| (process, totals)));
-        let weighed = stacks.map(|(process, totals)| Weighed {
+        let weighed = ledger.all_stacks().map(|(process, totals)| Weighed {
             process,
             stack: totals.stack,
             weight: if self == Self::Alive { totals.alive } else { totals.opened },

@@ -50,6 +50,11 @@ pub fn line(finding: &Finding, pid: u32, clock: &WallClock) -> String {
     line_of(&finding_of(finding, pid, clock))
 }
 
+/// One finding as a value: what [`line()`] writes.
+pub fn finding(finding: &Finding, pid: u32, clock: &WallClock) -> serde_json::Value {
+    serde_json::to_value(finding_of(finding, pid, clock)).unwrap_or_default()
+}
+
 fn line_of(value: &impl Serialize) -> String {
     // Fails for maps whose keys are not strings and for writers that fail; there is neither.
     let mut text = serde_json::to_string(value).unwrap_or_default();

@@ -2,12 +2,14 @@
 //! hostile to them: what it could do to a terminal, a browser or a parser is made visible instead.
 
 pub mod activity;
+pub mod api;
 mod escape;
 pub mod flamegraph;
 pub mod folded;
 pub mod graph;
 pub mod json;
 pub mod metrics;
+pub mod otlp;
 pub mod output;
 pub mod pprof;
 mod report;

@@ -193,9 +193,15 @@ impl Ledger {
 
     /// Every stack of a process that made descriptors.
     pub fn stacks(&self, process: ProcessId) -> impl Iterator<Item = StackTotals> {
-        let entries = self.stacks.entries.iter().filter(move |(key, _)| key.0 == process);
-        entries.filter(|(_, entry)| entry.opened > 0 || entry.alive > 0).map(|(_, entry)| {
-            StackTotals {
+        self.all_stacks().filter(move |(of, _)| *of == process).map(|(_, totals)| totals)
+    }
+
+    /// Every stack of any process that made descriptors.
+    pub fn all_stacks(&self) -> impl Iterator<Item = (ProcessId, StackTotals)> {
+        let entries = self.stacks.entries.iter();
+        let made = entries.filter(|(_, entry)| entry.opened > 0 || entry.alive > 0);
+        made.map(|((process, _), entry)| {
+            let totals = StackTotals {
                 stack: entry.stack.clone(),
                 kind: entry.kind,
                 opened: entry.opened,
@@ -204,7 +210,8 @@ impl Ledger {
                 site: entry.line().and_then(|(site, _)| site).cloned(),
                 first_ns: entry.span_ns.0,
                 last_ns: entry.span_ns.1,
-            }
+            };
+            (*process, totals)
         })
     }
 

@@ -129,6 +129,9 @@ pub(super) struct AttachOptions {
     /// Allow --listen on an address that other hosts can reach
     #[arg(long, requires = "listen")]
     pub(super) listen_public: bool,
+    /// Serve by TLS and ask for passwords as this file says, in the format of Prometheus's exporters
+    #[arg(long = "web.config.file", value_name = "FILE", requires = "listen")]
+    pub(super) web_config: Option<PathBuf>,
     /// Code below this directory is your own [default: all that is not stdlib or site-packages]
     #[arg(long, value_name = "DIR")]
     pub(super) app_root: Vec<PathBuf>,

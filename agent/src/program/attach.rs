@@ -97,7 +97,13 @@ fn exit(report: &Report) -> Exit {
 pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     check_outputs(options)?;
     let runtime = runtime()?;
-    let mut metrics = metrics::listen(&runtime, options.listen.as_deref(), options.listen_public)?;
+    let listen = metrics::Listen {
+        addresses: options.listen.as_slice(),
+        public: options.listen_public,
+        config: options.web_config.as_deref(),
+        path: metrics::TELEMETRY_PATH,
+    };
+    let mut metrics = metrics::listen(&runtime, &listen)?;
     let mut stop = Stop::new(&runtime)?;
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { color };
@@ -107,13 +113,13 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     thresholds.misplaced_file.places.clone_from(&options.place);
     let rules = Rules::new(thresholds);
     let mut watch = Watch::attach(options.pid, &sizes, &options.app_root, rules)?;
-    metrics.publish(&watch, &[]);
+    metrics.publish(&watch, metrics::Beside::default(), &[]);
     super::greet(&watch.session);
     stop.after(options.duration);
     let mut progress = Progress::new("watching");
     while watch.goes_on(&stop) {
-        let news = watch.tick(&stop)?;
-        metrics.publish(&watch, &[]);
+        let news = watch.tick(&stop, &mut |watch| metrics.answer(watch))?;
+        metrics.publish(&watch, metrics::Beside::default(), &news);
         if !news.is_empty() {
             progress.end();
             tell(&news, &watch, options, style);

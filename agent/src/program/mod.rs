@@ -17,6 +17,7 @@ mod names;
 mod objects;
 mod progress;
 mod record;
+mod served;
 mod service;
 mod session;
 mod setting;

@@ -81,7 +81,7 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     stop.after(options.duration);
     let mut progress = progress::Progress::new("recording");
     while watch.goes_on(&stop) {
-        watch.tick(&stop)?;
+        watch.tick(&stop, &mut |_| {})?;
         progress.tell(&watch);
     }
     progress.end();

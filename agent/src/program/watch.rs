@@ -11,6 +11,7 @@ use super::stop::Stop;
 use super::target;
 use crate::detect::{Board, News, Rules};
 use crate::event::ProcessId;
+use crate::export::api::View;
 use crate::export::metrics::{Continuity, Exposition, Health, exposition};
 use crate::export::{Report, WallClock};
 use crate::ledger::{Ledger, Limits, Ownership, ProcessInfo};
@@ -183,11 +184,19 @@ impl Watch {
         Ok(self.board.update(verdicts, now_ns))
     }
 
-    /// One second of events, then a look.
-    pub(super) fn tick(&mut self, stop: &Stop) -> Result<Vec<News>, ProgramError> {
+    /// One second of events, then a look. `between` is called ten times meanwhile.
+    pub(super) fn tick(
+        &mut self,
+        stop: &Stop,
+        between: &mut dyn FnMut(&Self),
+    ) -> Result<Vec<News>, ProgramError> {
         let until = Instant::now() + TICK;
-        let lives = &mut self.lives;
-        self.session.run(stop, until, WAIT, &mut |_, life| lives.extend(Change::of(&life)))?;
+        while Instant::now() < until && self.goes_on(stop) {
+            let lives = &mut self.lives;
+            let pause = until.min(Instant::now() + WAIT);
+            self.session.run(stop, pause, WAIT, &mut |_, life| lives.extend(Change::of(&life)))?;
+            between(self);
+        }
         // Where processes come and go for ever, nobody asks for those that are gone; the root's
         // children are in its report.
         if self.session.root.is_none() {
@@ -228,6 +237,17 @@ impl Watch {
     /// Whether to go on.
     pub(super) fn goes_on(&self, stop: &Stop) -> bool {
         !stop.is_due() && self.session.is_alive()
+    }
+
+    /// What is known, for who asks.
+    pub(super) fn view<'a>(&'a self, health: &'a Health) -> View<'a> {
+        View {
+            ledger: &self.ledger,
+            board: &self.board,
+            health,
+            stacks: &self.session.names,
+            clock: self.clock,
+        }
     }
 
     /// Everything there is to scrape.

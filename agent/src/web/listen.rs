@@ -3,6 +3,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+use rustix::net::listen;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+
 /// Why the server does not listen. Every message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -64,12 +67,25 @@ pub fn check_address(address: SocketAddr, public: bool) -> Result<(), ListenErro
     if public || is_loopback(address.ip()) { Ok(()) } else { Err(ListenError::Public { address }) }
 }
 
+/// Bytes that the kernel keeps of what a client sends, and of what it does not read: so many for each
+/// connection, which grow to megabytes unless they are bounded.
+const RECEIVED: usize = 16 << 10;
+const UNREAD: usize = 128 << 10;
+
+/// Connections that may wait until the server takes them: a burst of clients must not keep a scraper
+/// out for the second that it takes to try again. The system has a bound of its own.
+const BACKLOG: i32 = 4096;
+
 /// Listens on the address.
 ///
 /// # Errors
 /// When the port is taken, or the address is not one of this host.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).and_then(|listener| {
+        // Connections inherit these.
+        set_socket_recv_buffer_size(&listener, RECEIVED)?;
+        set_socket_send_buffer_size(&listener, UNREAD)?;
+        listen(&listener, BACKLOG)?;
         // The runtime waits for it; the system must not.
         listener.set_nonblocking(true)?;
         Ok(listener)

@@ -4,48 +4,48 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HOST, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, HOST, HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::host::AllowedHosts;
 use super::negotiation::{wants_gzip, wants_openmetrics};
 use super::published::Published;
-
-const LANDING: &str = concat!(
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>pitviper</title>",
-    "</head>\n<body>\n<h1>pitviper ",
-    env!("CARGO_PKG_VERSION"),
-    "</h1>\n<p>Names the Python line behind what a running process does.</p>\n",
-    "<ul>\n<li><a href=\"/metrics\">/metrics</a>: what is known, for Prometheus</li>\n",
-    "<li><a href=\"/-/healthy\">/-/healthy</a>: 200 while this server answers</li>\n",
-    "<li><a href=\"/-/ready\">/-/ready</a>: 200 once there is something to scrape</li>\n",
-    "</ul>\n</body>\n</html>\n"
-);
+use super::{api, assets, profile};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
-const NOT_FOUND: &str = "There is /, /metrics, /-/healthy and /-/ready.\n";
+const NOT_FOUND: &str = "There is /, /metrics, /api/v1, /debug/pprof, /-/healthy and /-/ready.\n";
 const NOT_READY: (StatusCode, &str) =
     (StatusCode::SERVICE_UNAVAILABLE, "Nothing has been looked at yet.\n");
 
-/// Headers of every answer: nothing here is to be kept, sniffed or run.
-const GUARDS: [(HeaderName, HeaderValue); 3] = [
+/// Headers of every answer: nothing here is to be kept, sniffed, or told to others.
+const GUARDS: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
+
+/// Of every answer that does not say more of itself: it runs and loads nothing.
+const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'");
 
 /// All routes.
 pub(super) fn router(published: Published, hosts: AllowedHosts) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(LANDING) }))
+        .route("/", get(assets::page))
+        .route("/assets/{name}", get(assets::asset))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "The server answers.\n" }))
         .route("/-/ready", get(ready))
+        .merge(api::routes())
+        .merge(profile::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, NOT_FOUND) })
         .layer(from_fn_with_state(hosts, guard))
         .with_state(published)
@@ -91,5 +91,9 @@ async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Next) 
         _ => (StatusCode::BAD_REQUEST, "One Host header, please.\n").into_response(),
     };
     response.headers_mut().extend(GUARDS);
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(INERT);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! The newest scrape, which one side replaces and the server hands out.
+//! What the server hands out: the newest scrape, which one side replaces, the events, and the desk at
+//! which everything else is asked for.
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
@@ -6,8 +7,12 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::sync::watch;
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
 
+use super::desk::{self, Desk, Questions};
+use super::events::Events;
+use super::profile;
 use crate::export::metrics::Exposition;
 
 /// One of the two texts, as it is and gzipped. Clones share it.
@@ -48,27 +53,66 @@ pub(super) struct Scrape {
     pub(super) classic: Text,
 }
 
-/// The newest scrape; none until the first is published.
+/// What one server hands out; no scrape until the first is published. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Published {
-    sender: Arc<watch::Sender<Option<Arc<Scrape>>>>,
+    scrapes: Arc<watch::Sender<Option<Arc<Scrape>>>>,
+    events: Events,
+    desk: Desk,
+    profiles: Arc<Semaphore>,
 }
 
 impl Default for Published {
+    /// Nobody answers questions.
     fn default() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(None)) }
+        Self::new().0
     }
 }
 
 impl Published {
+    /// Both sides: what the server needs, and the questions that its handlers will ask.
+    pub fn new() -> (Self, Questions) {
+        let (desk, questions) = desk::open();
+        let published = Self {
+            scrapes: Arc::new(watch::Sender::new(None)),
+            events: Events::default(),
+            desk,
+            profiles: Arc::new(Semaphore::new(profile::AT_ONCE)),
+        };
+        (published, questions)
+    }
+
     /// Replaces what is handed out.
     pub fn publish(&self, scrape: Exposition) {
         let openmetrics = Text::new(scrape.openmetrics);
         let classic = Text::new(scrape.classic);
-        self.sender.send_replace(Some(Arc::new(Scrape { openmetrics, classic })));
+        self.scrapes.send_replace(Some(Arc::new(Scrape { openmetrics, classic })));
     }
 
     pub(super) fn current(&self) -> Option<Arc<Scrape>> {
-        self.sender.borrow().clone()
+        self.scrapes.borrow().clone()
+    }
+
+    /// Whether anybody listens for events.
+    pub fn is_heard(&self) -> bool {
+        self.events.is_heard()
+    }
+
+    /// Tells everybody who listens.
+    pub fn tell(&self, event: &'static str, data: &Value) {
+        self.events.tell(event, data);
+    }
+
+    pub(super) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Places for profiles in the making.
+    pub(super) fn profiles(&self) -> &Arc<Semaphore> {
+        &self.profiles
     }
 }

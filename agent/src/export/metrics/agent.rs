@@ -111,4 +111,7 @@ pub(super) fn cost(scrape: &mut Scrape<'_>, health: &Health) {
     scrape.gauge(Family::new("map_entries", help).of(&["map"]), entries);
     let help = "Entries that a kernel map has room for";
     scrape.gauge(Family::new("map_capacity", help).of(&["map"]), capacity);
+    let help = "Connections to the agent's web server by how they ended";
+    let connections = health.connections.map(Series::counts).unwrap_or_default();
+    scrape.counter(Family::new("web_connections", help).of(&["outcome"]), connections);
 }

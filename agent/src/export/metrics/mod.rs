@@ -15,6 +15,7 @@ mod family;
 mod findings;
 mod histogram;
 mod memory;
+mod push;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,6 +33,7 @@ use family::Scrape;
 
 pub use catalogue::catalogue;
 pub use continuity::Continuity;
+pub use push::Pushed;
 pub use text::Exposition;
 
 /// Processes with a label of their own.
@@ -58,6 +60,10 @@ pub struct Health {
     pub maps: BTreeMap<&'static str, (u64, u64)>,
     /// Python processes of the host that are not watched, by the reason.
     pub left_out: Vec<(&'static str, u64)>,
+    /// Connections of the web server by how they ended, where there is one.
+    pub connections: Option<[(&'static str, u64); 3]>,
+    /// The pushing of profiles, by receiver.
+    pub pushed: Vec<Pushed>,
 }
 
 /// Everything there is to scrape, in both formats.
@@ -97,5 +103,6 @@ fn gather<'a>(
     agent::left_out(&mut scrape, health);
     alive.folded(&mut scrape, types, lines);
     agent::cost(&mut scrape, health);
+    push::register(&mut scrape, &health.pushed);
     scrape
 }

@@ -23,6 +23,15 @@ fn health() -> Health {
         programs: BTreeMap::from([("syscall_exit".to_owned(), run)]),
         maps: BTreeMap::from([("descriptors", (30, 65_536))]),
         left_out: vec![("rules", 3), ("max_processes", 0)],
+        connections: Some([("answered", 7), ("evicted", 0), ("failed", 1)]),
+        pushed: vec![Pushed {
+            receiver: "pyroscope",
+            sent: 40,
+            retries: 3,
+            dropped: [("queue_full", 2), ("refused", 0), ("behind", 0), ("unencoded", 0)],
+            waiting: 1,
+            waiting_bytes: 700,
+        }],
     }
 }
 

@@ -29,13 +29,28 @@ const MAPPING: u64 = 1;
 /// # Errors
 /// When the compression fails.
 pub fn gzipped(graph: Graph, stacks: &[Weighed], report: &Report) -> io::Result<Vec<u8>> {
+    let several = stacks.iter().map(|w| w.process).collect::<BTreeSet<_>>().len() > 1;
+    gzipped_with(graph, stacks, report, several)
+}
+
+/// The same, with or without the labels whatever there is: a store that pulls from hosts wants each
+/// process by its name even where it is alone.
+///
+/// # Errors
+/// When the compression fails.
+pub fn gzipped_with(
+    graph: Graph,
+    stacks: &[Weighed],
+    report: &Report,
+    labels: bool,
+) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&profile(graph, stacks, report).encode_to_vec())?;
+    gzip.write_all(&profile(graph, stacks, report, labels).encode_to_vec())?;
     gzip.finish()
 }
 
 /// What the values are of, their unit, and how many of those the graph's unit is.
-fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
+pub(crate) fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
     match graph {
         Graph::Opened => ("descriptors", "count", 1),
         Graph::Alive => ("descriptors_alive", "count", 1),
@@ -51,11 +66,10 @@ fn value_type(graph: Graph) -> (&'static str, &'static str, u64) {
     }
 }
 
-fn profile(graph: Graph, stacks: &[Weighed], report: &Report) -> Profile {
+fn profile(graph: Graph, stacks: &[Weighed], report: &Report, several: bool) -> Profile {
     let mut tables = Tables::new();
     let (kind, unit, scale) = value_type(graph);
     let sample_type = vec![ValueType { r#type: tables.string(kind), unit: tables.string(unit) }];
-    let several = stacks.iter().map(|w| w.process).collect::<BTreeSet<_>>().len() > 1;
     let mut sums: BTreeMap<(Option<ProcessId>, Vec<u64>), u64> = BTreeMap::new();
     for weighed in stacks {
         let steps = root_first(weighed.stack.as_deref());
@@ -106,10 +120,14 @@ fn labels(tables: &mut Tables<'_>, report: &Report, process: ProcessId) -> Vec<L
 fn comments(graph: Graph, report: &Report) -> Vec<String> {
     let process = &report.process;
     let lost: u64 = report.totals.dropped().values().sum();
+    let whose = match process.pid {
+        0 => process.executable.clone(),
+        pid => format!("process {pid} ({})", process.executable),
+    };
     let mut comments = vec![
         format!("pitviper {}", report.version),
         graph.title().to_owned(),
-        visible(&format!("process {} ({})", process.pid, process.executable), TEXT),
+        visible(&whose, TEXT),
         format!("{lost} events lost"),
     ];
     comments.extend(graph.note().map(str::to_owned));

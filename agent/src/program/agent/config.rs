@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::keys;
 use super::options::{AgentOptions, Json, Keys};
 use super::selection::Selection;
+use super::{keys, push};
 use crate::detect::{Place, Rules};
 use crate::program::ProgramError;
+use crate::program::metrics::TELEMETRY_PATH;
 use crate::program::service::{ServiceNames, ServiceRule};
 use crate::program::setting::{self, Setting};
 use crate::source::ebpf;
@@ -28,14 +29,17 @@ pub(super) struct Config {
 /// Keys that take effect when the agent starts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fixed {
-    pub(super) listen_address: String,
+    pub(super) listen_address: Vec<String>,
+    pub(super) telemetry_path: String,
+    pub(super) web_config: Option<PathBuf>,
     pub(super) listen_public: bool,
     pub(super) app_root: Vec<PathBuf>,
     descriptors_only: bool,
     max_descriptors: u32,
     max_stacks: u32,
-    samples: u32,
+    pub(super) samples: u32,
     ring_bytes: u32,
+    pub(super) push: push::Keys,
 }
 
 impl Config {
@@ -73,7 +77,14 @@ impl Config {
                 .flatten()
                 .collect(),
             fixed: Fixed {
-                listen_address: key!(web.listen_address, keys::LISTEN_ADDRESS.into()),
+                listen_address: key!(web.listen_address, vec![keys::LISTEN_ADDRESS.into()]),
+                telemetry_path: key!(web.telemetry_path, TELEMETRY_PATH.into()),
+                web_config: first
+                    .web
+                    .config
+                    .file
+                    .or(second.web.config.file)
+                    .filter(|path| named(path)),
                 listen_public: key!(listen_public),
                 app_root: key!(app_root),
                 descriptors_only: key!(descriptors_only),
@@ -81,6 +92,20 @@ impl Config {
                 max_stacks: key!(max_stacks, keys::MAX_STACKS),
                 samples: key!(samples, keys::SAMPLES),
                 ring_bytes: key!(ring_bytes, keys::RING_BYTES),
+                push: push::Keys {
+                    pyroscope: push::destination(
+                        first.push_pyroscope.or(second.push_pyroscope),
+                        first.push_pyroscope_auth_file.or(second.push_pyroscope_auth_file),
+                    ),
+                    otlp: push::destination(
+                        first.push_otlp.or(second.push_otlp),
+                        first.push_otlp_auth_file.or(second.push_otlp_auth_file),
+                    ),
+                    interval: key!(push_interval, keys::PUSH_INTERVAL),
+                    graphs: key!(push_graphs, push::growing()),
+                    queue_bytes: key!(push_queue_bytes, keys::PUSH_QUEUE_BYTES),
+                    plain_http: key!(push_plain_http),
+                },
             },
         }
     }
@@ -107,6 +132,11 @@ impl Config {
     pub(super) fn services(&self) -> ServiceNames {
         ServiceNames::new(self.service.clone())
     }
+}
+
+/// In the file, an empty name stands for none.
+fn named(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// Parses a file; an error names the file, the line, the key, and what would be right.
@@ -153,7 +183,7 @@ mod tests {
         let file = || parsed("max-processes = 5\nsamples = 7\nweb.listen-address = '9000'");
         let config = Config::over(flags(&["--samples", "9", "--json"]), file());
         assert_eq!((config.max_processes, config.fixed.samples), (5, 9));
-        assert_eq!(config.fixed.listen_address, "9000");
+        assert_eq!(config.fixed.listen_address, ["9000"]);
         assert_eq!(config.fixed.max_stacks, keys::MAX_STACKS);
         assert_eq!(config.json, Json::Lines);
     }
@@ -166,6 +196,21 @@ mod tests {
         let config = Config::over(flags(&["--threshold", "slow-call.count=7"]), file);
         let set = setting::thresholds(&config.threshold);
         assert_eq!((set.slow_call.count, set.slow_call.share, set.growth.minimum), (7, 0.5, 9.0));
+    }
+
+    #[test]
+    fn addresses_are_one_or_many() {
+        for (text, expected) in [
+            ("web.listen-address = '9000'", &["9000"][..]),
+            ("web.listen-address = ['9000', '[::1]:9001']", &["9000", "[::1]:9001"]),
+        ] {
+            assert_eq!(Config::over(Keys::default(), parsed(text)).fixed.listen_address, expected);
+        }
+        let words = ["--web.listen-address=1", "--web.listen-address=2"];
+        let config = Config::over(flags(&words), parsed("web.listen-address = '3'"));
+        assert_eq!(config.fixed.listen_address, ["1", "2"]);
+        let wrong = parse(Path::new("p.toml"), "web.listen-address = 5").unwrap_err().to_string();
+        assert!(wrong.contains("web.listen-address") && wrong.contains("list"), "{wrong}");
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
+use super::push;
 use crate::detect::Thresholds;
+use crate::export::graph::Graph;
 use crate::export::metrics::PIDS;
+use crate::program::metrics::TELEMETRY_PATH;
 
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
 /// at its descriptors.
@@ -13,6 +16,8 @@ pub(super) const MAX_DESCRIPTORS: u32 = 262_144;
 pub(super) const MAX_STACKS: u32 = 65_536;
 pub(super) const SAMPLES: u32 = 99;
 pub(super) const RING_BYTES: u32 = 8 << 20;
+pub(super) const PUSH_INTERVAL: u32 = 15;
+pub(super) const PUSH_QUEUE_BYTES: u32 = 16 << 20;
 
 struct Key {
     name: &'static str,
@@ -21,13 +26,14 @@ struct Key {
     reason: &'static str,
 }
 
-fn every() -> [Key; 14] {
+fn every() -> Vec<Key> {
+    let graphs: Vec<_> = push::growing().into_iter().map(Graph::file_stem).collect();
     let key = |name, default: &dyn std::fmt::Display, reason| Key {
         name,
         default: default.to_string(),
         reason,
     };
-    [
+    vec![
         key(
             "include",
             &"[]",
@@ -60,6 +66,18 @@ fn every() -> [Key; 14] {
             &format!("'{LISTEN_ADDRESS}'"),
             "Loopback: the metrics name \
             files and lines of code.",
+        ),
+        key(
+            "web.telemetry-path",
+            &format!("'{TELEMETRY_PATH}'"),
+            "Where Prometheus looks unless it is told otherwise.",
+        ),
+        key(
+            "web.config.file",
+            &"''",
+            "None: plain HTTP and no passwords, which loopback does without. The file is \
+            of the format that Prometheus's own exporters share: TLS, users, headers. It is read \
+            again when it changes.",
         ),
         key("listen-public", &false, "An address that other hosts can reach has to be meant."),
         key(
@@ -98,6 +116,34 @@ fn every() -> [Key; 14] {
             &RING_BYTES,
             "Stacks and code objects travel once each: room for those \
             of dozens of processes that start at once.",
+        ),
+        key(
+            "push-pyroscope",
+            &"''",
+            "None: profiles name files and lines of code, and go only where they are sent. Like \
+            'https://pyroscope.example' or 'http://localhost:4040'.",
+        ),
+        key(
+            "push-pyroscope-auth-file",
+            &"''",
+            "None. A line, USER:PASSWORD or a bearer token, read for each request: tokens are \
+            renewed.",
+        ),
+        key("push-otlp", &"''", "None. Like 'http://localhost:4318'."),
+        key("push-otlp-auth-file", &"''", "None, as for Pyroscope."),
+        key("push-interval", &PUSH_INTERVAL, "Pyroscope's own agents push as often."),
+        key("push-graphs", &format!("{graphs:?}"), "All of which it can be told what was added."),
+        key(
+            "push-queue-bytes",
+            &PUSH_QUEUE_BYTES,
+            "What a busy host pushes in ten minutes: a receiver that is away for longer loses \
+            the oldest.",
+        ),
+        key(
+            "push-plain-http",
+            &false,
+            "Whoever is on the way to another host could read file names and lines of code. \
+            Loopback needs no leave.",
         ),
     ]
 }

@@ -6,6 +6,7 @@ mod host;
 mod keys;
 mod notify;
 mod options;
+mod push;
 mod reload;
 mod roster;
 mod selection;
@@ -22,6 +23,7 @@ use super::{lock, metrics, runtime};
 use crate::detect::{Change, Confidence, News};
 use crate::export::terminal::Style;
 use crate::export::{json, terminal};
+use crate::push::Push;
 use config::Config;
 use discovery::Discovery;
 pub(super) use options::AgentOptions;
@@ -37,6 +39,10 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     }
     let mut config = Config::read(options)?;
     if options.check_config {
+        let fixed = &config.fixed;
+        metrics::access(fixed.web_config.as_deref())?;
+        metrics::telemetry_path(&fixed.telemetry_path)?;
+        push::check(fixed)?;
         print("ok\n");
         return Ok(Exit::Clean);
     }
@@ -44,14 +50,21 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     allow_descriptors();
     let runtime = runtime()?;
     let fixed = &config.fixed;
-    let mut metrics = metrics::listen(&runtime, Some(&fixed.listen_address), fixed.listen_public)?;
+    let listen = metrics::Listen {
+        addresses: &fixed.listen_address,
+        public: fixed.listen_public,
+        config: fixed.web_config.as_deref(),
+        path: &fixed.telemetry_path,
+    };
+    let mut push = push::start(&runtime, fixed)?;
+    let mut metrics = metrics::listen(&runtime, &listen)?;
     let stop = Stop::new(&runtime)?;
     let reload = Reload::new(&runtime)?;
     let mut watch = Watch::start(&config.probes(), &fixed.app_root, config.rules())?;
     watch.judge_by(config.rules(), config.services());
     let mut discovery = Discovery::new(&config);
     discovery.pass(&mut watch, &config)?;
-    metrics.publish(&watch, &discovery.counts().by_reason());
+    metrics.publish(&watch, beside(&discovery, &push), &[]);
     let mut told = discovery.counts();
     eprintln!("pitviper: agent is ready, {}", sentence(told));
     notify::tell("READY=1");
@@ -63,8 +76,9 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
         }
         discovery.pass(&mut watch, &config)?;
         noted += tell_missing(&watch, noted);
-        let news = watch.tick(&stop)?;
-        metrics.publish(&watch, &discovery.counts().by_reason());
+        let news = watch.tick(&stop, &mut |watch| metrics.answer(watch))?;
+        push.tick(&watch.ledger, watch.clock);
+        metrics.publish(&watch, beside(&discovery, &push), &news);
         findings += tell(&news, &watch, config.json);
         let counts = discovery.counts();
         // How many those are, the metrics say; here, that there are any, or none any more.
@@ -75,9 +89,14 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
     }
     notify::tell("STOPPING=1");
     findings += tell(&watch.finish()?, &watch, config.json);
+    push.finish(&runtime, &watch.ledger, watch.clock);
     super::tell_losses(watch.ledger.flows());
     eprintln!("pitviper: agent ended, {}; confirmed findings: {findings}", sentence(told));
     Ok(Exit::Clean)
+}
+
+fn beside(discovery: &Discovery, push: &Push) -> metrics::Beside {
+    metrics::Beside { left_out: discovery.counts().by_reason().to_vec(), pushed: push.health() }
 }
 
 /// A reader that went away is no reason to end: the metrics go on.

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
+use super::push;
 use super::selection::Rule;
 use super::thresholds;
 use crate::detect::Place;
+use crate::export::graph::Graph;
 use crate::program::service::ServiceRule;
 use crate::program::setting::Setting;
 
@@ -117,15 +119,83 @@ pub(super) struct Keys {
           value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
     #[serde(default, deserialize_with = "between::<4096, 1_073_741_824, _, _>")]
     pub(super) ring_bytes: Option<u32>,
+    /// Push profiles to a Pyroscope server: http://HOST:PORT or https://HOST
+    #[arg(long, value_name = "URL", env = "PITVIPER_PUSH_PYROSCOPE")]
+    pub(super) push_pyroscope: Option<String>,
+    /// Its credentials: a file with USER:PASSWORD or a bearer token
+    #[arg(long, value_name = "FILE", env = "PITVIPER_PUSH_PYROSCOPE_AUTH_FILE")]
+    pub(super) push_pyroscope_auth_file: Option<PathBuf>,
+    /// Push profiles to a receiver of OTLP by HTTP, such as an OpenTelemetry collector
+    #[arg(long, value_name = "URL", env = "PITVIPER_PUSH_OTLP")]
+    pub(super) push_otlp: Option<String>,
+    /// Its credentials: a file with USER:PASSWORD or a bearer token
+    #[arg(long, value_name = "FILE", env = "PITVIPER_PUSH_OTLP_AUTH_FILE")]
+    pub(super) push_otlp_auth_file: Option<PathBuf>,
+    /// Push every so many seconds what was added since the last time
+    #[arg(long, value_name = "SECONDS", env = "PITVIPER_PUSH_INTERVAL",
+          value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[serde(default, deserialize_with = "between::<1, 3600, _, _>")]
+    pub(super) push_interval: Option<u32>,
+    /// Push this graph, such as on-cpu or descriptors-opened. Can be given several times
+    #[arg(long, value_name = "GRAPH", env = "PITVIPER_PUSH_GRAPHS", value_delimiter = '\n',
+          value_parser = push::parse)]
+    #[serde(default, deserialize_with = "push::parse_all")]
+    pub(super) push_graphs: Option<Vec<Graph>>,
+    /// Bytes of profiles that may wait for each receiver; the oldest make room, and are counted
+    #[arg(long, value_name = "BYTES", env = "PITVIPER_PUSH_QUEUE_BYTES",
+          value_parser = clap::value_parser!(u32).range(4096..=1_073_741_824))]
+    #[serde(default, deserialize_with = "between::<4096, 1_073_741_824, _, _>")]
+    pub(super) push_queue_bytes: Option<u32>,
+    /// Allow to push by plain HTTP to other hosts
+    #[arg(long, value_name = "BOOL", env = "PITVIPER_PUSH_PLAIN_HTTP", num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(super) push_plain_http: Option<bool>,
 }
 
 /// Keys of the metrics server.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Web {
-    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback
-    #[arg(long = "web.listen-address", value_name = "ADDR", env = "PITVIPER_WEB_LISTEN_ADDRESS")]
-    pub(super) listen_address: Option<String>,
+    /// Serve Prometheus metrics here: ADDRESS:PORT, or a port on loopback. Can be given several
+    /// times
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDR",
+        env = "PITVIPER_WEB_LISTEN_ADDRESS",
+        value_delimiter = '\n'
+    )]
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub(super) listen_address: Option<Vec<String>>,
+    /// Serve the metrics at this path too
+    #[arg(long = "web.telemetry-path", value_name = "PATH", env = "PITVIPER_WEB_TELEMETRY_PATH")]
+    pub(super) telemetry_path: Option<String>,
+    #[command(flatten)]
+    #[serde(default)]
+    pub(super) config: WebConfig,
+}
+
+/// The key of the file about TLS and passwords, which has two dots in its name.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WebConfig {
+    /// Serve by TLS and ask for passwords as this file says, in the format of Prometheus's exporters
+    #[arg(long = "web.config.file", value_name = "FILE", env = "PITVIPER_WEB_CONFIG_FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    let told = |_| serde::de::Error::custom("neither a text nor a list of texts");
+    Ok(Some(match OneOrMany::deserialize(from).map_err(told)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    }))
 }
 
 fn between<'de, const LOW: i64, const HIGH: i64, T, D>(from: D) -> Result<Option<T>, D::Error>
