@@ -131,13 +131,18 @@ fn every() -> Vec<Key> {
         ),
         key("push-otlp", &"''", "None. Like 'http://localhost:4318'."),
         key("push-otlp-auth-file", &"''", "None, as for Pyroscope."),
-        key("push-interval", &PUSH_INTERVAL, "Pyroscope's own agents push as often."),
+        key(
+            "push-interval",
+            &PUSH_INTERVAL,
+            "Often enough to find a burst by its time, rarely enough \
+            to cost nothing.",
+        ),
         key("push-graphs", &format!("{graphs:?}"), "All of which it can be told what was added."),
         key(
             "push-queue-bytes",
             &PUSH_QUEUE_BYTES,
-            "What a busy host pushes in ten minutes: a receiver that is away for longer loses \
-            the oldest.",
+            "Some kilobytes a process each time: room for more than ten minutes of twenty \
+            processes. A receiver that is away for longer loses the oldest.",
         ),
         key(
             "push-plain-http",
