@@ -52,6 +52,12 @@ pub struct Weighed {
 }
 
 impl Graph {
+    /// Whether the source forgets stacks of it that rest, when room is short: what they weigh is then
+    /// that of no stack.
+    pub fn forgets_stacks(self) -> bool {
+        matches!(self, Graph::OnCpu | Graph::OffCpu)
+    }
+
     /// The headline.
     pub fn title(self) -> &'static str {
         match self {

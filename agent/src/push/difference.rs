@@ -40,9 +40,18 @@ impl Differences {
         let standing = matches!(graph, Graph::Alive | Graph::MappedAlive);
         let before = self.of(graph);
         let mut added: BTreeMap<ProcessId, Vec<Weighed>> = BTreeMap::new();
+        let mut moved: BTreeMap<ProcessId, u64> = BTreeMap::new();
+        if graph.forgets_stacks() {
+            for (key, (stack, sum)) in before.iter() {
+                if stack.is_some() && !sums.contains_key(key) {
+                    *moved.entry(key.0).or_default() += sum;
+                }
+            }
+        }
         for (key, (stack, sum)) in &sums {
             let base = before.get(key).filter(|_| !standing).map_or(0, |(_, sum)| *sum);
-            let weight = sum.saturating_sub(base);
+            let moved = moved.get(&key.0).filter(|_| stack.is_none()).copied().unwrap_or(0);
+            let weight = sum.saturating_sub(base).saturating_sub(moved);
             if weight > 0 {
                 let weighed = Weighed { process: key.0, stack: stack.clone(), weight };
                 added.entry(key.0).or_default().push(weighed);
@@ -88,6 +97,17 @@ mod tests {
         assert_eq!(take(more), [(1, 5)]);
         assert_eq!(take(vec![weighed(2, other, 5)]), [(2, 5)], "it came again");
         assert_eq!(take(vec![weighed(2, other, 4)]), [], "it became less");
+    }
+
+    /// Exercise samples whose stack the source has forgotten: they are nobody's now, and no news.
+    #[test]
+    fn what_moves_is_not_added() {
+        let stack = Arc::<Stack>::default();
+        let mut differences = Differences::default();
+        let mut take = |weights| sums(&differences.take(Graph::OnCpu, weights));
+        assert_eq!(take(vec![weighed(1, Some(&stack), 30), weighed(1, None, 1)]), [(1, 31)]);
+        assert_eq!(take(vec![weighed(1, None, 31)]), []);
+        assert_eq!(take(vec![weighed(1, None, 33)]), [(1, 2)]);
     }
 
     /// Exercise what comes and goes: it is told as it stands. Graphs do not touch each other.

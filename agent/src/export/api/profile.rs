@@ -88,6 +88,16 @@ impl Profile {
             });
             weighed.weight -= known;
         }
+        if self.graph.forgets_stacks() {
+            let mut gone: HashMap<ProcessId, u64> = HashMap::new();
+            for ((process, stack), left) in before {
+                *gone.entry(process).or_default() += if stack.is_some() { left.get() } else { 0 };
+            }
+            for weighed in self.stacks.iter_mut().filter(|weighed| weighed.stack.is_none()) {
+                let moved = gone.get(&weighed.process).copied().unwrap_or(0);
+                weighed.weight = weighed.weight.saturating_sub(moved);
+            }
+        }
         self.stacks.retain(|weighed| weighed.weight > 0);
         self.report.window_ns.0 = earlier.report.window_ns.1;
         self
