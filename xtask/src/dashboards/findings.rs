@@ -70,8 +70,8 @@ fn counts() -> Row {
 }
 
 fn list() -> Row {
-    let by_line = "sum by (instance, service, pid, kind, severity, confidence) \
-                   (pitviper_findings{$process}) > 0";
+    let by_line = "sum by (instance, service, pid, kind, severity, line) \
+                   (pitviper_finding_lines{$process}) > 0";
     // Sorted by name, critical would come before high, and low before medium.
     let ranked = (1..).zip(SEVERITIES).fold(by_line.to_owned(), |inner, (rank, (severity, _))| {
         format!("label_replace({inner}, \"rank\", \"{rank}\", \"severity\", \"{severity}\")")
@@ -81,13 +81,13 @@ fn list() -> Row {
     let table = Panel::table(
         "Findings",
         "string",
-        "Lines with a finding, worst first. The links of a kind lead to the agent that has the lines, their \
-         stacks and flame graphs; your browser has to reach it.",
+        "Lines with a confirmed finding, worst first. The links of a kind lead to the agent that has \
+         their stacks and flame graphs; your browser has to reach it.",
     )
     .query(&format!("label_join({ranked}, \"advice\", \"\", \"kind\")"), "findings")
     .columns(
-        &["rank", "kind", "Value", "service", "pid", "confidence", "advice", "instance"],
-        &["Time", "severity"],
+        &["rank", "kind", "line", "service", "pid", "advice", "instance"],
+        &["Time", "Value", "severity"],
     )
     .column(
         "rank",
@@ -99,11 +99,10 @@ fn list() -> Row {
         ],
     )
     .column("kind", &[name("Kind"), ("links", links()), width(180)])
-    .column("Value", &[name("Lines"), ("unit", json!("short")), width(70)])
+    .column("line", &[name("Line"), width(420)])
     .column("service", &[name("Service")])
     .column("pid", &[name("Process"), ("links", to_process()), width(90)])
-    .column("confidence", &[name("Confidence"), width(110)])
-    .column("advice", &[name("First step"), ("mappings", first_steps()), width(520)])
+    .column("advice", &[name("First step"), ("mappings", first_steps()), width(420)])
     .column("instance", &[name("Agent")])
     .sorted("Severity", false);
     let alerts = Panel::table(

@@ -11,7 +11,8 @@ What `pitviper agent`, and `pitviper attach --listen`, serve at `/metrics`. Writ
 
 Series of a process are there while it lives. The first 512 processes have series of their own, the \
 rest is summed as `~other`; `pitviper_folded_labels` tells how many those are. Counters begin with \
-the attach.
+the attach. In OpenMetrics, buckets of `pitviper_wait_seconds` carry the id of the stack that waited \
+longest as an exemplar, which `/api/v1/stacks/ID` and the page's `#/stack/ID` resolve.
 
 | name | type | unit | labels | meaning |
 |---|---|---|---|---|

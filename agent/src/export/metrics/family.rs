@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::alive::Labels;
 use super::continuity::Continuity;
+use super::exemplars::Exemplars;
 use super::histogram::Histogram;
 
 /// What all names begin with.
@@ -124,11 +125,17 @@ pub(super) struct Scrape<'a> {
     pub(super) registry: Registry,
     pub(super) entries: Vec<Entry>,
     pub(super) continuity: &'a mut Continuity,
+    pub(super) exemplars: Exemplars,
 }
 
 impl<'a> Scrape<'a> {
     pub(super) fn new(continuity: &'a mut Continuity) -> Self {
-        Self { registry: Registry::with_prefix(PREFIX), entries: Vec::new(), continuity }
+        Self {
+            registry: Registry::with_prefix(PREFIX),
+            entries: Vec::new(),
+            continuity,
+            exemplars: Exemplars::default(),
+        }
     }
 
     pub(super) fn gauge(&mut self, family: Family, series: Series) {

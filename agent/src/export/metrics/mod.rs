@@ -11,6 +11,7 @@ mod alive;
 mod catalogue;
 mod continuity;
 mod descriptors;
+mod exemplars;
 mod family;
 mod findings;
 mod histogram;
@@ -77,7 +78,8 @@ pub fn exposition(
     clock: WallClock,
     continuity: &mut Continuity,
 ) -> Result<Exposition, fmt::Error> {
-    Exposition::encode(&gather(ledger, board, health, clock, continuity).registry)
+    let scrape = gather(ledger, board, health, clock, continuity);
+    Exposition::encode(&scrape.registry, &scrape.exemplars)
 }
 
 fn gather<'a>(

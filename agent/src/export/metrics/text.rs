@@ -7,6 +7,8 @@ use std::fmt;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use super::exemplars::Exemplars;
+
 /// One scrape, in both formats.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exposition {
@@ -17,11 +19,11 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    pub(super) fn encode(registry: &Registry) -> Result<Self, fmt::Error> {
+    pub(super) fn encode(registry: &Registry, exemplars: &Exemplars) -> Result<Self, fmt::Error> {
         let mut openmetrics = String::new();
         encode(&mut openmetrics, registry)?;
         let classic = classic(&openmetrics);
-        Ok(Self { openmetrics, classic })
+        Ok(Self { openmetrics: exemplars.annotate(&openmetrics), classic })
     }
 }
 

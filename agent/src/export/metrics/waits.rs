@@ -5,7 +5,7 @@ use prometheus_client::registry::Unit;
 use super::alive::Alive;
 use super::family::{Family, Histograms, Scrape, Series};
 use crate::ledger::Ledger;
-use crate::source::WaitClass;
+use crate::source::{Act, WaitClass};
 
 pub(super) fn register(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'_>) {
     let mut waits = Histograms::default();
@@ -19,6 +19,14 @@ pub(super) fn register(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'
         waits.entry(labels).add(one);
     }
     let labels = &["pid", "service", "class"];
+    for act in ledger.acts().iter().filter(|act| act.stack != 0) {
+        if let Act::Wait(class) = act.act
+            && let Some(name) = alive.name(act.process).filter(|name| !name.is_other())
+        {
+            let of = name.with(&[class.name()]);
+            scrape.exemplars.add(labels, &of, act.sums.max_ns as f64 / 1e9, act.stack);
+        }
+    }
     let help = "Time that calls took, by what they wait for; of open, close, stat and map only \
                 those of 65.5 µs and more";
     scrape.histogram(Family::new("wait", help).of(labels).unit(Unit::Seconds), waits);
