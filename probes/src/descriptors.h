@@ -26,15 +26,16 @@
 static __noinline long replace(struct call *c, const struct descriptor_key *key,
                                const struct descriptor *entry) {
     struct descriptor *stale = living(key);
+    __u32 origin = stale ? stale->origin : 0;
 
     /* What the reconciliation saw a moment ago was this birth, if it is not older. */
-    if (stale && (stale->origin != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
+    if (stale && (origin_of(origin) != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
         __u16 mode = stale->mode;
 
         if (take_out(key, stale) && trace_calls)
             tell_change(key->fd, CHANGE_CLOSED, mode);
     } else if (stale && key->fd < kept_below) {
-        __sync_val_compare_and_swap(&stale->origin, ORIGIN_FOUND, ORIGIN_CLOSED);
+        __sync_val_compare_and_swap(&stale->origin, origin, turned(origin, ORIGIN_CLOSED));
     }
     if (key->fd < kept_below)
         return put_in(key, entry);

@@ -73,17 +73,14 @@ static __always_inline bool take_out(const struct descriptor_key *key, struct de
     struct descriptor gone;
     __u32 origin = entry->origin;
 
-    if (origin >= ORIGIN_CLOSED)
+    if (origin_of(origin) >= ORIGIN_CLOSED)
         return false;
     gone = *entry;
     if (key->fd < kept_below) {
-        if (__sync_val_compare_and_swap(&entry->origin, origin, ORIGIN_CLOSED) != origin)
+        /* One that was closed and born again meanwhile has counted on, and lives. */
+        if (__sync_val_compare_and_swap(&entry->origin, origin, turned(origin, ORIGIN_CLOSED)) !=
+            origin)
             return false;
-        if (entry->born_ns != gone.born_ns) {
-            /* It was closed and born again meanwhile: that one lives. */
-            __sync_val_compare_and_swap(&entry->origin, ORIGIN_CLOSED, origin);
-            return false;
-        }
     } else if (bpf_map_delete_elem(&descriptors, key)) {
         return false;
     }
@@ -97,12 +94,16 @@ static __always_inline bool take_out(const struct descriptor_key *key, struct de
 static __always_inline long put_in(const struct descriptor_key *key,
                                    const struct descriptor *entry) {
     struct descriptor *kept = 0;
+    __u32 origin;
 
     if (key->fd < kept_below)
         kept = bpf_map_lookup_elem(&descriptors, key);
     if (!kept)
         return bpf_map_update_elem(&descriptors, key, entry, BPF_NOEXIST);
-    if (__sync_val_compare_and_swap(&kept->origin, ORIGIN_CLOSED, ORIGIN_WRITTEN) != ORIGIN_CLOSED)
+    origin = kept->origin;
+    if (origin_of(origin) != ORIGIN_CLOSED ||
+        __sync_val_compare_and_swap(&kept->origin, origin, turned(origin, ORIGIN_WRITTEN)) !=
+            origin)
         return -EEXIST;
     /* The birth before the stack: who has read the new stack sees that it is younger. */
     kept->born_ns = entry->born_ns;
@@ -117,7 +118,7 @@ static __always_inline long put_in(const struct descriptor_key *key,
     kept->peer = kept->connected_ns = kept->received = kept->sent = kept->sent_then = 0;
     barrier();
     /* Last: what reads the entry meanwhile sees none. */
-    kept->origin = entry->origin;
+    kept->origin = turned(origin + BIRTH, entry->origin);
     return 0;
 }
 
@@ -161,7 +162,7 @@ static __always_inline void settle_warning(struct target *target, __u32 tid,
     barrier();
     if (entry && entry->born_ns <= warning->time_ns)
         account_unclosed(warning, opened_by,
-                         entry->origin == ORIGIN_TRACED ? now - entry->born_ns : 0, now);
+                         origin_of(entry->origin) == ORIGIN_TRACED ? now - entry->born_ns : 0, now);
     else if (taken || (entry && entry->tid != tid))
         account_unclosed(warning, 0, 0, now); /* another thread has, or had, the number since */
     else

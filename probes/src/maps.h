@@ -239,8 +239,15 @@ struct {
     __uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
+static __always_inline __u32 origin_of(__u32 origin) { return origin & ORIGIN_MASK; }
+
+/* The same birth of an entry in another state. */
+static __always_inline __u32 turned(__u32 origin, __u32 state) {
+    return (origin & ~ORIGIN_MASK) | state;
+}
+
 static __always_inline bool is_living(const struct descriptor *entry) {
-    return entry->origin < ORIGIN_CLOSED;
+    return origin_of(entry->origin) < ORIGIN_CLOSED;
 }
 
 /* The ledger's entry of a descriptor, or NULL. */

@@ -136,6 +136,10 @@ enum descriptor_origin {
     ORIGIN_WRITTEN, /* that descriptor's birth writes into it */
 };
 
+/* The part of `origin` that counts births: who has read it sees that another has it since. */
+#define ORIGIN_MASK 0xff
+#define BIRTH       (ORIGIN_MASK + 1)
+
 /* A living descriptor. */
 struct descriptor {
     __u64 stack;
@@ -144,10 +148,10 @@ struct descriptor {
     __u32 pass; /* the last reconciliation that saw it */
     __u16 call;
     __u16 mode;
-    __u32 origin;
-    __u16 asked; /* something was sent, and no answer has come yet */
-    __u16 cut;   /* the other side ended it before it had sent anything */
-    __u64 peer;  /* the object that it is connected to, or 0 */
+    __u32 origin; /* enum descriptor_origin, and above it how often the entry was born again */
+    __u16 asked;  /* something was sent, and no answer has come yet */
+    __u16 cut;    /* the other side ended it before it had sent anything */
+    __u64 peer;   /* the object that it is connected to, or 0 */
     __u64 connected_ns;
     __u64 received;
     __u64 sent;

@@ -85,6 +85,7 @@ impl Sizes {
             max_stacks: self.max_stacks,
             ring_bytes: self.ring_bytes.unwrap_or(default),
             samples: self.samples,
+            max_processes: if follow_children { ebpf::Options::default().max_processes } else { 1 },
             ..ebpf::Options::default()
         }
     }

@@ -110,7 +110,7 @@ fn take_out(map: &MapMut<'_>, key: &types::descriptor_key, entry: &types::descri
     let Some(found) = found else { return false };
     let now: types::descriptor = decode::read(&found);
     let newborn = now.born_ns != entry.born_ns;
-    let living = now.origin < types::descriptor_origin::ORIGIN_CLOSED.0;
+    let living = tables::state(&now) < types::descriptor_origin::ORIGIN_CLOSED.0;
     if newborn && living {
         // It is refused where the number has been entered again since.
         let _ = map.update(raw, &found, MapFlags::NO_EXIST);
@@ -179,7 +179,7 @@ impl Ebpf {
             }
             let checks = &mut watched.checks;
             if entry.pass == self.pass {
-                if entry.origin == types::descriptor_origin::ORIGIN_FOUND.0 {
+                if tables::state(&entry) == types::descriptor_origin::ORIGIN_FOUND.0 {
                     let before = checks.found.get(&key.fd).filter(|f| f.born_ns == entry.born_ns);
                     if before.is_some_and(|f| !f.counted) {
                         checks.drift += 1;

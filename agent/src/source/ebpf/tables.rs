@@ -15,6 +15,9 @@ use crate::source::{
     DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
 };
 
+/// `ORIGIN_MASK` of the kernel side.
+const ORIGIN_MASK: u32 = 0xff;
+
 /// A warning whose close has not come after this long will not get one: the close was before it.
 const WARNING_AGE_NS: u64 = 1_000_000_000;
 
@@ -62,6 +65,11 @@ fn take_out<K: Plain, V: Plain>(
         }
     }
     Ok(())
+}
+
+/// What an entry is, without how often it was born again.
+pub(super) fn state(entry: &types::descriptor) -> u32 {
+    entry.origin & ORIGIN_MASK
 }
 
 fn origin(raw: u32, forked: bool) -> DescriptorOrigin {
@@ -226,7 +234,7 @@ impl Ebpf {
         &self,
     ) -> Result<Vec<(types::descriptor_key, types::descriptor)>, EbpfError> {
         let mut all = entries(&self.skeleton.maps.descriptors, "descriptors")?;
-        all.retain(|(_, entry): &(_, types::descriptor)| entry.origin < Origin::ORIGIN_CLOSED.0);
+        all.retain(|(_, entry)| state(entry) < Origin::ORIGIN_CLOSED.0);
         Ok(all)
     }
 
@@ -245,7 +253,7 @@ impl Ebpf {
                     mode: entry.mode,
                     born_ns: entry.born_ns,
                     used_ns: entry.used_ns,
-                    origin: origin(entry.origin, forked),
+                    origin: origin(state(&entry), forked),
                 }
             })
             .collect())
