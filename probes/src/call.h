@@ -55,6 +55,8 @@ static __always_inline void walk_once(struct call *c) {
         return;
     s->walked = 1;
     s->now = c->now;
+    s->number = c->number;
+    s->tid = c->tid;
     s->stack_id = stack_of(s, c->target, c->tgid, SCRATCH_SYSCALL);
 }
 

@@ -23,8 +23,7 @@
 
 /* A number that is in the ledger is born again: what had it ended without that its close was seen
  * first. */
-static __noinline long replace(struct call *c, const struct descriptor_key *key,
-                               const struct descriptor *entry) {
+static __noinline long replace(const struct descriptor_key *key, const struct descriptor *entry) {
     struct descriptor *stale = living(key);
     __u32 origin = stale ? stale->origin : 0;
 
@@ -42,23 +41,30 @@ static __noinline long replace(struct call *c, const struct descriptor_key *key,
     return bpf_map_update_elem(&descriptors, key, entry, BPF_ANY);
 }
 
-static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file, __u16 mode) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+/*
+ * Enters a descriptor that the call in the work space has made; `file` tells that its slot is not
+ * empty. Returns 0, or an error when there is no room. Global, as many ways lead here.
+ */
+__attribute__((noinline)) int enter_birth(__u32 process, __u32 fd, __u32 mode, __u32 file) {
+    struct descriptor_key key = {.process = process, .fd = fd};
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
     struct descriptor entry = {};
     struct site *site;
     long failed = 0;
 
+    if (!s)
+        return 0;
     count_alone(OPENED_EMITTED);
-    entry.stack = c->s->stack_id;
-    entry.born_ns = entry.used_ns = c->now;
-    entry.call = c->number;
-    entry.tid = c->tid;
+    entry.stack = s->stack_id;
+    entry.born_ns = entry.used_ns = s->now;
+    entry.call = s->number;
+    entry.tid = s->tid;
     entry.pass = reconcile_pass;
     if (file) {
         entry.mode = mode;
         failed = put_in(&key, &entry);
         if (failed == -EEXIST)
-            failed = replace(c, &key, &entry);
+            failed = replace(&key, &entry);
     }
     if (failed == -EEXIST) {
         /* A birth on another CPU, of the same number, has taken the entry since: one of the two
@@ -66,22 +72,27 @@ static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file
         file = 0;
         failed = 0;
     }
-    site = failed || !c->s->booked ? bpf_map_lookup_elem(&sites, &entry.stack) : 0;
+    site = failed || !s->booked ? bpf_map_lookup_elem(&sites, &entry.stack) : 0;
     if (failed) {
         count(OPENED_DESCRIPTORS_FULL);
-        __sync_fetch_and_add(&c->target->missed, 1);
-        if (site && c->s->booked)
+        if (site && s->booked)
             __sync_fetch_and_add(&site->opened, -1);
     } else {
         if (site)
-            book_opened(site, c->now);
-        else if (!c->s->booked)
+            book_opened(site, s->now);
+        else if (!s->booked)
             count(OPENED_SITES_FULL);
         if (!file) /* another thread closed it before this call was out of the kernel */
             account_close(&entry);
     }
     if (trace_calls)
         tell_change(fd, CHANGE_OPENED, entry.mode);
+    return failed;
+}
+
+static __always_inline void birth_of(struct call *c, __u32 fd, struct file *file, __u16 mode) {
+    if (enter_birth(c->target->process, fd, mode, !!file))
+        __sync_fetch_and_add(&c->target->missed, 1);
 }
 
 static __noinline int birth(struct call *c, __u32 fd) {
@@ -117,28 +128,22 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     return 0;
 }
 
-/* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
-static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
-    struct descriptor_key key = {.process = c->target->process, .fd = fd};
+/*
+ * Takes a descriptor out whose close was seen. Returns 1 when it is one of `missed`, the births
+ * that had no room. Global, as many ways lead here.
+ */
+__attribute__((noinline)) int enter_death(__u32 process, __u32 fd, __u32 missed) {
+    struct descriptor_key key = {.process = process, .fd = fd};
     struct descriptor *entry = living(&key);
     __u16 mode = 0;
 
-    if (!replaced) {
-        bool taken = file_of(fd);
-
-        if (c->target->warned)
-            settle_warning(c->target, c->tid, entry, taken || !entry);
-        if (taken)
-            return 0; /* the birth that took the number takes the entry out */
-    }
     if (entry) {
         mode = entry->mode;
         if (!take_out(&key, entry))
             return 0;
-    } else if (c->target->missed > 0) {
+    } else if (missed) {
         count_alone(CLOSED_EMITTED);
         count(CLOSED_UNKNOWN);
-        __sync_fetch_and_add(&c->target->missed, -1);
     } else {
         /* Nothing was there (an ordinary dup2), or another thread has had the number, and given it
          * back, before this close was out of the kernel: then its birth counted this close. */
@@ -146,6 +151,25 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
     }
     if (trace_calls)
         tell_change(fd, CHANGE_CLOSED, mode);
+    return !entry;
+}
+
+/* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
+static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
+    if (!replaced) {
+        bool taken = file_of(fd);
+
+        if (c->target->warned) {
+            struct descriptor_key key = {.process = c->target->process, .fd = fd};
+            struct descriptor *entry = living(&key);
+
+            settle_warning(c->target, c->tid, entry, taken || !entry);
+        }
+        if (taken)
+            return 0; /* the birth that took the number takes the entry out */
+    }
+    if (enter_death(c->target->process, fd, c->target->missed > 0))
+        __sync_fetch_and_add(&c->target->missed, -1);
     return 0;
 }
 

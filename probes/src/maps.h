@@ -76,6 +76,8 @@ struct scratch {
     __u32 told;   /* an event of the call was sent (trace) */
     __u32 opens;  /* a descriptor was made, which the walk books at the site that it finds */
     __u32 booked; /* it has done so */
+    __u32 number;
+    __u32 tid;
     __u32 pad2;
     __u64 now;
 };
