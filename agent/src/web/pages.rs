@@ -36,6 +36,11 @@ const GUARDS: [(HeaderName, HeaderValue); 4] = [
 /// Of every answer that does not say more of itself: it runs and loads nothing.
 const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'");
 
+/// Whether an answer takes as long as its question says: a profile's window, and events.
+pub(super) fn takes_long(path: &str) -> bool {
+    matches!(path, "/api/v1/profile" | "/api/v1/events") || path.starts_with("/debug/pprof/")
+}
+
 /// All routes.
 pub(super) fn router(published: Published, hosts: AllowedHosts) -> Router {
     Router::new()

@@ -5,7 +5,9 @@ mod places;
 
 use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -48,6 +50,10 @@ const STALL: Duration = Duration::from_secs(10);
 /// Time for the whole connection: what its parts have, and for the answer as long as Prometheus waits
 /// by default.
 const CONNECTION: Duration = Duration::from_secs(25);
+
+/// Time beyond that for answers that take theirs by what they are: the longest window of a profile, and
+/// events until the page asks again.
+const LONG_ANSWER: Duration = Duration::from_secs(570);
 
 /// Time and bytes for what a client still sends after its answer: a connection that is closed with
 /// something unread is reset, and the answer with it.
@@ -123,17 +129,26 @@ async fn connection(
     seat.reached(Stage::Begun);
     let policy = site.access.current();
     let counts = Arc::clone(&site.counts);
+    let long = AtomicBool::new(false);
     let all = async {
         let stream = Paced::new(stream, STALL);
         match policy.tls.clone() {
-            None => answer(stream, seat, routes, site, policy).await,
+            None => answer(stream, seat, routes, site, policy, &long).await,
             Some(tls) => match timeout(HEAD, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => answer(stream, seat, routes, site, policy).await,
+                Ok(Ok(stream)) => answer(stream, seat, routes, site, policy, &long).await,
                 Ok(Err(_)) | Err(_) => Outcome::Failed,
             },
         }
     };
-    counts.add(timeout(CONNECTION, all).await.unwrap_or(Outcome::Failed));
+    let mut all = pin!(all);
+    let outcome = match timeout(CONNECTION, all.as_mut()).await {
+        Ok(outcome) => outcome,
+        Err(_) if long.load(Ordering::Relaxed) => {
+            timeout(LONG_ANSWER, all).await.unwrap_or(Outcome::Failed)
+        }
+        Err(_) => Outcome::Failed,
+    };
+    counts.add(outcome);
 }
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
@@ -142,9 +157,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     routes: TowerToHyperService<Router>,
     site: Site,
     policy: Arc<Policy>,
+    long: &AtomicBool,
 ) -> Outcome {
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         seat.reached(Stage::Asked);
+        long.store(pages::takes_long(request.uri().path()), Ordering::Relaxed);
         respond(request, &routes, &site, &policy)
     });
     let connection = http1::Builder::new()
