@@ -21,6 +21,10 @@ use crate::source::{Source, ebpf};
 /// How often the ledger is brought up to date.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long what has ended is remembered where nobody asks for a report: the next push of profiles, and
+/// who looks at the page, still find it.
+const REMEMBERED_NS: u64 = 60_000_000_000;
+
 /// How long one wait for events takes at most: what Ctrl-C waits for.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -35,8 +39,8 @@ pub(super) struct Watch {
     board: Board,
     services: ServiceNames,
     lives: Vec<Change>,
-    /// Ended since the tick before.
-    ended: Vec<ProcessId>,
+    /// Those that have ended, with when, until they are forgotten.
+    ended: Vec<(ProcessId, u64)>,
 }
 
 /// A change in the set of processes, until the next tick.
@@ -197,11 +201,6 @@ impl Watch {
             self.session.run(stop, pause, WAIT, &mut |_, life| lives.extend(Change::of(&life)))?;
             between(self);
         }
-        // Where processes come and go for ever, nobody asks for those that are gone; the root's
-        // children are in its report.
-        if self.session.root.is_none() {
-            self.ended.drain(..).for_each(|process| self.ledger.forget(process));
-        }
         let mut ended = Vec::new();
         for life in std::mem::take(&mut self.lives) {
             match life {
@@ -210,15 +209,30 @@ impl Watch {
             }
         }
         let mut news = self.look()?;
-        for process in &ended {
-            self.ledger.process_ended(*process, self.latest_ns);
+        for process in ended {
+            self.ledger.process_ended(process, self.latest_ns);
+            // Where processes come and go for ever, those that are gone are forgotten; the root's
+            // children are in its report.
             if self.session.root.is_none() {
-                news.extend(self.board.withdraw_suspicions(*process));
+                news.extend(self.board.withdraw_suspicions(process));
+                self.ended.push((process, self.latest_ns));
             }
         }
-        self.ended = ended;
+        self.forget_ended();
         self.session.bury()?;
         Ok(news)
+    }
+
+    fn forget_ended(&mut self) {
+        let before_ns = self.latest_ns.saturating_sub(REMEMBERED_NS);
+        let (ledger, ended) = (&mut self.ledger, &mut self.ended);
+        ended.retain(|(process, ended_ns)| {
+            let remembered = *ended_ns > before_ns;
+            if !remembered {
+                ledger.forget(*process);
+            }
+            remembered
+        });
     }
 
     /// Takes in what has come already, so that a long search leaves room for more.
