@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::interpreter::{self, Interpreter};
+
+/// One is made at a time.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Makes an environment in `folder` with `packages` and gives its interpreter. The interpreters are
 /// tried from the one of `turn` on: not each can make environments (Debian leaves `ensurepip` out,
@@ -35,6 +39,8 @@ pub fn create(turn: usize, folder: &Path, packages: &[&str]) -> Result<Interpret
 pub fn kept(minor: &str, folder: &Path, packages: &[&str]) -> Result<Option<Interpreter>> {
     let of_minor = |python: &Interpreter| python.label.starts_with(&format!("{minor}."));
     let Some(python) = interpreter::all()?.into_iter().find(of_minor) else { return Ok(None) };
+    // Tests run beside each other: the second takes what the first has made.
+    let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let complete = folder.join("complete");
     let content = format!("{}\n{}\n", python.command.join(" "), packages.join("\n"));
     if fs::read_to_string(&complete).is_ok_and(|found| found == content) {
