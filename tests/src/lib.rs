@@ -14,6 +14,7 @@ pub mod http;
 pub mod interpreter;
 pub mod lines;
 pub mod machine;
+pub mod output;
 pub mod process;
 pub mod prometheus;
 pub mod release;

@@ -82,7 +82,8 @@ impl Machine {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
-            .args(["--mount", "--target", &self.holder.id().to_string()])
+            // Its root, too: where this process is in a chroot, the namespace's own is another.
+            .args(["--mount", "--root", "--target", &self.holder.id().to_string()])
             .arg("--")
             .args(words)
             .env_clear()

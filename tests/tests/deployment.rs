@@ -17,7 +17,7 @@ use pitviper_tests::requirements::met;
 use pitviper_tests::site::marked;
 use pitviper_tests::target::Target;
 use pitviper_tests::trace::parse_line;
-use pitviper_tests::{http, venv};
+use pitviper_tests::{http, output, venv};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -28,14 +28,6 @@ const CAPABILITIES: u64 = 1 << 2 | 1 << 19 | 1 << 38 | 1 << 39 | 1 << 40;
 
 /// What `before-linux-6.6.conf` adds.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}\n{printed}{said}", output.status);
-    Ok(printed.into_owned())
-}
 
 /// A process that leaves resources to the collector: a finding that takes uprobes, the part of the
 /// probes that asks for most rights.
@@ -78,13 +70,13 @@ fn the_wheel_installs_and_its_program_attaches() -> Result<()> {
     let python = venv::create(3, folder.path(), &[&wheel])?;
     let environment = Path::new(&python.command[0]).ancestors().nth(2).context("no folder")?;
     let program = environment.join("bin/pitviper");
-    let version = output(Command::new(&program).arg("--version"))?;
+    let version = output::of(Command::new(&program).arg("--version"))?;
     ensure!(version.starts_with("pitviper "), "{version}");
     ensure!(environment.join("share/man/man1/pitviper-attach.1").exists(), "no manual pages");
 
     let mut target = Target::start(&python, "leak.py", &["file", "0.2", &name(folder.path())])?;
     let pid = target.pid().to_string();
-    output(Command::new(&program).args(["doctor", &pid]))?;
+    output::of(Command::new(&program).args(["doctor", &pid]))?;
     let mut attach = Command::new(&program);
     attach.args(["attach", &pid, "--json=lines"]);
     let mut agent = Agent::start_command(attach)?;
@@ -98,7 +90,7 @@ fn the_wheel_installs_and_its_program_attaches() -> Result<()> {
     agent.stop()?;
 
     let mut remove = python.command();
-    output(remove.args(["-m", "pip", "uninstall", "--quiet", "--yes", "pitviper"]))?;
+    output::of(remove.args(["-m", "pip", "uninstall", "--quiet", "--yes", "pitviper"]))?;
     ensure!(!program.exists(), "{program:?} is left");
     Ok(())
 }
@@ -201,7 +193,7 @@ fn the_package_is_as_debian_wants_it() -> Result<()> {
     }
     let mut lintian = Command::new("lintian");
     lintian.args(["--allow-root", "--fail-on", "error,warning"]);
-    output(lintian.arg(file(".deb")?)).map(drop)
+    output::of(lintian.arg(file(".deb")?)).map(drop)
 }
 
 #[test]
@@ -212,7 +204,7 @@ fn the_unit_is_hardened() -> Result<()> {
     let mut analyse = Command::new("systemd-analyze");
     // Of 100; what is over fails the command.
     analyse.args(["security", "--offline=true", "--no-pager", "--threshold=30"]);
-    let said = output(analyse.arg(source("deploy/systemd/pitviper.service")))?;
+    let said = output::of(analyse.arg(source("deploy/systemd/pitviper.service")))?;
     ensure!(said.contains("Overall exposure level"), "{said}");
     Ok(())
 }
@@ -221,7 +213,7 @@ fn the_unit_is_hardened() -> Result<()> {
 fn manifest(python: &interpreter::Interpreter, path: &Path) -> Result<Value> {
     let script = "import json, sys, yaml; \
                   print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
-    Ok(serde_json::from_str(&output(python.command().args(["-c", script]).arg(path))?)?)
+    Ok(serde_json::from_str(&output::of(python.command().args(["-c", script]).arg(path))?)?)
 }
 
 /// Makes an image's root with nothing but the program in it, mounts what a container has, drops what the
@@ -248,7 +240,7 @@ fn the_container_needs_no_more_than_its_manifest_gives() -> Result<()> {
     let python = venv::create(3, folder.path(), &["kubernetes-validate"])?;
     let path = source("deploy/kubernetes/pitviper.yaml");
     let mut validate = python.command();
-    output(validate.args(["-m", "kubernetes_validate", "--strict"]).arg(&path))?;
+    output::of(validate.args(["-m", "kubernetes_validate", "--strict"]).arg(&path))?;
 
     let documents = manifest(&python, &path)?;
     let of_kind = |kind: &str| {
@@ -293,7 +285,7 @@ fn strings(list: &Value) -> Vec<String> {
 fn program(folder: &Path) -> Result<std::path::PathBuf> {
     let mut extract = Command::new("tar");
     extract.args(["--extract", "--strip-components=1", "--file"]).arg(file(".tar.gz")?);
-    output(extract.arg("--directory").arg(folder))?;
+    output::of(extract.arg("--directory").arg(folder))?;
     Ok(folder.join("pitviper"))
 }
 
@@ -301,7 +293,7 @@ fn program(folder: &Path) -> Result<std::path::PathBuf> {
 fn all_but(kept: &[String]) -> Result<String> {
     let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?;
     let all = (1_u64 << (last.trim().parse::<u32>()? + 1)) - 1;
-    let decoded = output(Command::new("capsh").arg(format!("--decode={all:x}")))?;
+    let decoded = output::of(Command::new("capsh").arg(format!("--decode={all:x}")))?;
     let (_, names) = decoded.trim().split_once('=').context("capsh does not decode")?;
     let is_kept =
         |name: &str| kept.iter().any(|kept| format!("cap_{}", kept.to_lowercase()) == name);

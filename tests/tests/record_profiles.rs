@@ -13,7 +13,7 @@ use pitviper_tests::interpreter::{self, Interpreter};
 use pitviper_tests::requirements::{met, skip};
 use pitviper_tests::site::{marked, workload};
 use pitviper_tests::target::Target;
-use pitviper_tests::venv;
+use pitviper_tests::{output, venv};
 use serde_json::Value;
 
 /// What reads the files: a parser, a validator, and the package that has speedscope's schema.
@@ -102,11 +102,11 @@ fn schema() -> Result<Option<PathBuf>> {
         fs::create_dir_all(&folder)?;
         let mut pack = Command::new("npm");
         pack.args(["pack", "--silent", "--pack-destination"]).arg(&folder).arg(SPEEDSCOPE);
-        let archive = output(&mut pack)?;
+        let archive = output::of(&mut pack)?;
         let archive = archive.lines().last().context("npm named no archive")?;
         let mut unpack = Command::new("tar");
         unpack.arg("-xzf").arg(folder.join(archive)).arg("-C").arg(&folder);
-        output(unpack.arg("package/dist/release/file-format-schema.json"))?;
+        output::of(unpack.arg("package/dist/release/file-format-schema.json"))?;
     }
     Ok(Some(schema))
 }
@@ -129,7 +129,7 @@ fn record(doing: &str, what: &str, ending: &str) -> Result<(PathBuf, u64, tempfi
 /// What the reader finds in the file: the sum of each innermost line, and what they are sums of.
 fn read(reader: &Interpreter, how: &str, file: &Path) -> Result<Value> {
     let mut command = reader.command();
-    let text = output(command.arg(workload("read_profile.py")).arg(how).arg(file))?;
+    let text = output::of(command.arg(workload("read_profile.py")).arg(how).arg(file))?;
     serde_json::from_str(&text).with_context(|| text)
 }
 
@@ -143,14 +143,4 @@ fn holds(found: &Value, marker: &str, done: u64) -> Result<()> {
     let weight = weight_of(found, marker)?;
     ensure!(weight == done, "{weight}, the program says {done}: {found:#}");
     Ok(())
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("failed to start {command:?}"))?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}\n{error}", output.status);
-    Ok(String::from_utf8(output.stdout)?)
 }

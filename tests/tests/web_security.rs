@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -78,6 +78,17 @@ fn hash(password: &str) -> Result<String> {
     Ok(text.trim().split_once(':').context("htpasswd gives no hash")?.1.to_owned())
 }
 
+/// TLS with the first certificate, in the file's own words.
+const TLS: &str = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
+
+/// A file for TLS with a password, and the certificates that it names.
+fn guarded(folder: &Path) -> Result<PathBuf> {
+    certificates::make(folder)?;
+    let config = folder.join("web.yml");
+    fs::write(&config, TLS.to_owned() + &USERS.replace("HASH", &hash("secret")?))?;
+    Ok(config)
+}
+
 #[test]
 fn tls_and_passwords_are_as_the_file_says() -> Result<()> {
     if !tools()? {
@@ -85,10 +96,7 @@ fn tls_and_passwords_are_as_the_file_says() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path();
-    certificates::make(path)?;
-    let config = path.join("web.yml");
-    let tls = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
-    fs::write(&config, tls.to_owned() + &USERS.replace("HASH", &hash("secret")?))?;
+    let config = guarded(path)?;
     let mut run = start(Some(&config))?;
     let url = format!("https://localhost:{}/metrics", run.port);
     let ask = |args: &[&str]| curl(path, &[&["--cacert", "ca.pem"], args].concat(), &url);
@@ -137,7 +145,7 @@ fn tls_and_passwords_are_as_the_file_says() -> Result<()> {
     ensure!(ask(&client)?.0 == 200, "a bad file has changed something");
     told(&mut run.agent, "kept the rules of access")?;
     // A new certificate behind the same names.
-    fs::write(&config, tls)?;
+    fs::write(&config, TLS)?;
     ensure!(ask(&[])?.0 == 200, "the first certificate is no good any more");
     for ending in ["pem", "key"] {
         fs::rename(path.join(format!("other.{ending}")), path.join(format!("server.{ending}")))?;
@@ -233,10 +241,7 @@ fn scrapes_by_tls_go_on_among_two_thousand_hostile_clients() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path();
-    certificates::make(path)?;
-    let config = path.join("web.yml");
-    let tls = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n";
-    fs::write(&config, tls.to_owned() + &USERS.replace("HASH", &hash("secret")?))?;
+    let config = guarded(path)?;
     let run = start(Some(&config))?;
     let url = format!("https://localhost:{}/metrics", run.port);
     besieged(&run, "TLS", || {

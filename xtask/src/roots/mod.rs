@@ -134,7 +134,9 @@ exec unshare --mount --propagation $propagation sh -ec '
     mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
     mountpoint -q "$root$temporary" || mount --bind "$temporary" "$root$temporary"
     mountpoint -q "$root$repository" || mount --bind -o ro "$repository" "$root$repository"
-    exec chroot "$root" "$@"
+    directory=/
+    test ! -d "$root$PWD" || directory=$PWD
+    exec chroot "$root" env --chdir="$directory" "$@"
 ' sh {root} {repository} python3.{minor} "$@"
 "#,
         root = quoted(root)?,
