@@ -31,7 +31,7 @@ static __noinline long replace(const struct descriptor_key *key, const struct de
     if (stale && (origin_of(origin) != ORIGIN_FOUND || stale->pass != reconcile_pass)) {
         __u16 mode = stale->mode;
 
-        if (take_out(key, stale) && trace_calls)
+        if (take_out(key, stale, origin) && trace_calls)
             tell_change(key->fd, CHANGE_CLOSED, mode);
     } else if (stale && key->fd < kept_below) {
         __sync_val_compare_and_swap(&stale->origin, origin, turned(origin, ORIGIN_CLOSED));
@@ -129,17 +129,23 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
 }
 
 /*
- * Takes a descriptor out whose close was seen. Returns 1 when it is one of `missed`, the births
- * that had no room. Global, as many ways lead here.
+ * Takes a descriptor out whose close was seen, unless its slot is not empty: then the birth that
+ * took the number takes the entry out, but where dup2 and dup3 have `replaced` the file. Returns 1
+ * when it is one of `missed`, the births that had no room. Global, as many ways lead here.
  */
-__attribute__((noinline)) int enter_death(__u32 process, __u32 fd, __u32 missed) {
+__attribute__((noinline)) int enter_death(__u32 process, __u32 fd, __u32 replaced, __u32 missed) {
     struct descriptor_key key = {.process = process, .fd = fd};
     struct descriptor *entry = living(&key);
+    __u32 origin = entry ? entry->origin : 0;
     __u16 mode = 0;
 
+    /* The origin before the slot: an entry that is born after the look is not this close's. */
+    barrier();
+    if (!replaced && file_of(fd))
+        return 0;
     if (entry) {
         mode = entry->mode;
-        if (!take_out(&key, entry))
+        if (!take_out(&key, entry, origin))
             return 0;
     } else if (missed) {
         count_alone(CLOSED_EMITTED);
@@ -154,21 +160,15 @@ __attribute__((noinline)) int enter_death(__u32 process, __u32 fd, __u32 missed)
     return !entry;
 }
 
-/* `replaced`: dup2 and dup3 put another file into the slot, else it must be empty by now. */
 static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
-    if (!replaced) {
+    if (!replaced && c->target->warned) {
+        struct descriptor_key key = {.process = c->target->process, .fd = fd};
         bool taken = file_of(fd);
+        struct descriptor *entry = living(&key);
 
-        if (c->target->warned) {
-            struct descriptor_key key = {.process = c->target->process, .fd = fd};
-            struct descriptor *entry = living(&key);
-
-            settle_warning(c->target, c->tid, entry, taken || !entry);
-        }
-        if (taken)
-            return 0; /* the birth that took the number takes the entry out */
+        settle_warning(c->target, c->tid, entry, taken || !entry);
     }
-    if (enter_death(c->target->process, fd, c->target->missed > 0))
+    if (enter_death(c->target->process, fd, replaced, c->target->missed > 0))
         __sync_fetch_and_add(&c->target->missed, -1);
     return 0;
 }

@@ -66,12 +66,12 @@ static __noinline int account_connection(__u32 process, const struct descriptor 
 }
 
 /*
- * Takes an entry out and counts its end. Of several that try at once one succeeds, so that an end
- * is counted once.
+ * Takes an entry out, which had that origin when its end was certain, and counts its end. Of
+ * several that try at once one succeeds, so that an end is counted once.
  */
-static __always_inline bool take_out(const struct descriptor_key *key, struct descriptor *entry) {
+static __always_inline bool take_out(const struct descriptor_key *key, struct descriptor *entry,
+                                     __u32 origin) {
     struct descriptor gone;
-    __u32 origin = entry->origin;
 
     if (origin_of(origin) >= ORIGIN_CLOSED)
         return false;
@@ -101,7 +101,7 @@ static __always_inline long put_in(const struct descriptor_key *key,
     if (!kept)
         return bpf_map_update_elem(&descriptors, key, entry, BPF_NOEXIST);
     origin = kept->origin;
-    if (origin_of(origin) != ORIGIN_CLOSED ||
+    if ((origin_of(origin) != ORIGIN_CLOSED && origin_of(origin) != ORIGIN_SIGHTED) ||
         __sync_val_compare_and_swap(&kept->origin, origin, turned(origin, ORIGIN_WRITTEN)) !=
             origin)
         return -EEXIST;

@@ -134,6 +134,7 @@ enum descriptor_origin {
     /* No living descriptor: */
     ORIGIN_CLOSED,  /* the entry is kept for the next descriptor of its number */
     ORIGIN_WRITTEN, /* that descriptor's birth writes into it */
+    ORIGIN_SIGHTED, /* `pass` saw the number open: a birth that was missed, or that comes yet */
 };
 
 /* The part of `origin` that counts births: who has read it sees that another has it since. */

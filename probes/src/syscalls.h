@@ -407,7 +407,7 @@ static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __
             if (target->warned)
                 settle_warning(target, task->pid, entry, false);
             thread->mode = entry->mode;
-            thread->taken = take_out(&key, entry);
+            thread->taken = take_out(&key, entry, entry->origin);
         }
     }
     return 0;
