@@ -1,6 +1,7 @@
 //! Real servers of the Prometheus family, ended with their scope.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -68,11 +69,19 @@ impl Prometheus {
     /// # Errors
     /// When it does not start or does not take the configuration.
     pub fn start(configuration: &str) -> Result<Prometheus> {
+        Prometheus::start_program("prometheus", configuration)
+    }
+
+    /// The same with another program than the one on the PATH.
+    ///
+    /// # Errors
+    /// As [`Prometheus::start`].
+    pub fn start_program(program: &str, configuration: &str) -> Result<Prometheus> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("prometheus.yml");
         fs::write(&file, configuration)?;
         let port = http::free_port()?;
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
@@ -127,4 +136,22 @@ impl Prometheus {
 /// For the query part of a URL.
 pub fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Holds the text of an answer against promtool's rules.
+///
+/// # Errors
+/// When it breaks one; the message has promtool's words.
+pub fn lint(metrics: &str) -> Result<()> {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    promtool.stdin.take().context("no input")?.write_all(metrics.as_bytes())?;
+    let output = promtool.wait_with_output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "promtool: {told}\n{metrics}");
+    Ok(())
 }

@@ -1,13 +1,12 @@
 //! `/metrics` is what Prometheus takes: its own linter passes it, and a real server scrapes it.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use pitviper_tests::agent::Agent;
 use pitviper_tests::deadline::wait_for;
-use pitviper_tests::prometheus::Prometheus;
+use pitviper_tests::prometheus::{Prometheus, lint};
 use pitviper_tests::requirements::{met, skip};
 use pitviper_tests::target::Target;
 use pitviper_tests::{http, interpreter};
@@ -126,19 +125,5 @@ fn alert_rules_fire_and_keep_quiet() -> Result<()> {
             + &String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "promtool {check:?}: {told}");
     }
-    Ok(())
-}
-
-fn lint(metrics: &str) -> Result<()> {
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    promtool.stdin.take().context("no input")?.write_all(metrics.as_bytes())?;
-    let output = promtool.wait_with_output()?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "promtool: {told}\n{metrics}");
     Ok(())
 }

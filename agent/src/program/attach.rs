@@ -1,9 +1,9 @@
 //! `pitviper attach`: findings as they come, and a summary.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{AttachOptions, JsonMode};
+use super::console::{self, print};
 use super::error::{Exit, ProgramError};
 use super::progress::Progress;
 use super::setting;
@@ -31,12 +31,6 @@ const GRAPHS: [Graph; 9] = [
 
 fn picture(directory: &Path, graph: Graph) -> PathBuf {
     directory.join(format!("{}.svg", graph.file_stem()))
-}
-
-/// A reader that went away is no reason to end the watch: metrics and graphs go on.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn check_outputs(options: &AttachOptions) -> Result<(), ProgramError> {
@@ -105,8 +99,7 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     };
     let mut metrics = metrics::listen(&runtime, &listen)?;
     let mut stop = Stop::new(&runtime)?;
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = Style { color };
+    let style = console::style();
     let mut sizes = options.sizes.options(false, options.follow_children);
     sizes.descriptors_only = options.descriptors_only;
     let mut thresholds = setting::thresholds(&options.threshold);

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::nearest::nearest;
 use crate::detect::Thresholds;
 
 /// One threshold and what it is to be.
@@ -22,24 +23,20 @@ impl Setting {
     /// Sets the threshold.
     fn apply(&self, thresholds: &mut Thresholds) -> Result<(), String> {
         let mut rules = thresholds.by_rule();
-        let near = |names: Vec<String>, wanted: &str| {
-            let likeness = |name: &String| strsim::jaro_winkler(name, wanted);
-            let best = names.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            best.unwrap_or_default()
-        };
         let Some(index) = rules.iter().position(|(rule, _)| *rule == self.rule) else {
-            let known = rules.iter().map(|(rule, _)| (*rule).to_owned()).collect();
-            let nearest = near(known, &self.rule);
+            let known = rules.iter().map(|(rule, _)| *rule);
+            let near = nearest(known, &self.rule).unwrap_or_default();
             return Err(format!(
-                "there are no thresholds of `{}`; the nearest are those of `{nearest}`",
+                "there are no thresholds of `{}`; the nearest are those of `{near}`",
                 self.rule
             ));
         };
         let (_, all) = &mut rules[index];
         let Some(threshold) = all.iter_mut().find(|threshold| threshold.name() == self.name) else {
-            let nearest = near(all.iter().map(|one| one.name()).collect(), &self.name);
+            let known = all.iter().map(|one| one.name());
+            let near = nearest(known, &self.name).unwrap_or_default();
             return Err(format!(
-                "`{}` has no threshold `{}`; the nearest is `{nearest}`",
+                "`{}` has no threshold `{}`; the nearest is `{near}`",
                 self.rule, self.name
             ));
         };

@@ -7,6 +7,7 @@ use crate::detect::Thresholds;
 use crate::export::graph::Graph;
 use crate::export::metrics::PIDS;
 use crate::program::metrics::TELEMETRY_PATH;
+use crate::program::nearest::nearest as nearest_of;
 
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
 /// at its descriptors.
@@ -198,11 +199,7 @@ pub(super) fn print() -> String {
 pub(super) fn nearest(unknown: &str) -> String {
     // The part after a dot, too: the parser tells it alone. Those of a service's table are its own.
     let known = every().into_iter().map(|key| key.name).chain(["match", "name"]);
-    let likeness = |name: &str| {
-        let part = name.rsplit('.').next().unwrap_or(name);
-        strsim::jaro_winkler(unknown, name).max(strsim::jaro_winkler(unknown, part))
-    };
-    let near = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+    let near = nearest_of(known, unknown).unwrap_or_default();
     format!("the nearest one is `{near}`, and `--print-config` prints all")
 }
 

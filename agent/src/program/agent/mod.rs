@@ -12,16 +12,14 @@ mod roster;
 mod selection;
 mod thresholds;
 
-use std::io::{IsTerminal, Write};
-
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::console::{self, print};
 use super::error::{Exit, ProgramError};
 use super::stop::Stop;
 use super::watch::Watch;
 use super::{lock, metrics, runtime};
 use crate::detect::{Change, Confidence, News};
-use crate::export::terminal::Style;
 use crate::export::{json, terminal};
 use crate::push::Push;
 use config::Config;
@@ -99,12 +97,6 @@ fn beside(discovery: &Discovery, push: &Push) -> metrics::Beside {
     metrics::Beside { left_out: discovery.counts().by_reason().to_vec(), pushed: push.health() }
 }
 
-/// A reader that went away is no reason to end: the metrics go on.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
 /// Each process takes six descriptors, and the soft limit is often 1,024.
 fn allow_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -129,12 +121,12 @@ fn tell_missing(watch: &Watch, noted: usize) -> usize {
 
 /// Prints what is new, and counts what was confirmed.
 fn tell(news: &[News], watch: &Watch, mode: Json) -> usize {
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = console::style();
     for change in news {
         match mode {
             Json::Off => {
                 let pid = watch.pid(change.finding.process);
-                print(&format!("[{pid}] {}\n", terminal::news(change, Style { color })));
+                print(&format!("[{pid}] {}\n", terminal::news(change, style)));
             }
             Json::Lines if change.change == Change::Withdrawn => {}
             Json::Lines => {
