@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc;
@@ -15,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::privilege::Privilege;
 use crate::process::{Background, Lines};
 use crate::setup::{self, Set};
-use crate::{cargo, interpreters, interrupt, workspace};
+use crate::{cargo, http, interpreters, interrupt, workspace};
 
 const SERVICE: &str = "tests/workloads/demo/report_service.py";
 
@@ -47,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let pictures = workspace::target().join("demo");
     empty(&pictures)?;
     let service = Service::start()?;
-    let address = free_address()?;
+    let address = http::free_address()?;
     eprintln!("Attaching to process {} for {} s.", service.pid(), options.seconds);
     eprintln!("Meanwhile: http://{address}/metrics\n");
 
@@ -133,37 +132,14 @@ fn watch(attach: &mut Command, seconds: u64) -> Result<Option<i32>> {
     Ok(status.code())
 }
 
-/// A loopback address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?;
-    Ok(listener.local_addr()?)
-}
-
 fn fetch_later(address: SocketAddr, delay: Duration) -> mpsc::Receiver<Result<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         thread::sleep(delay);
         // The receiver is gone when the demo ended early.
-        let _ = sender.send(fetch(address, "/metrics"));
+        let _ = sender.send(http::fetch(address, "/metrics"));
     });
     receiver
-}
-
-/// The body of an HTTP response.
-fn fetch(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
-        .with_context(|| format!("failed to connect to {address}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).with_context(|| format!("failed to ask for {path}"))?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).with_context(|| format!("failed to read {path}"))?;
-    let (head, body) = response.split_once("\r\n\r\n").context("the response has no body")?;
-    if head.split(' ').nth(1) != Some("200") {
-        bail!("{path}: {}", head.lines().next().unwrap_or_default());
-    }
-    Ok(body.to_owned())
 }
 
 fn show_metrics(body: &str) {
@@ -223,36 +199,6 @@ fn svgs(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Answers one request with `response`.
-    fn serve_once(response: &'static str) -> SocketAddr {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            let (mut peer, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                peer.read_exact(&mut byte).unwrap();
-                request.push(byte[0]);
-            }
-            peer.write_all(response.as_bytes()).unwrap();
-        });
-        address
-    }
-
-    #[test]
-    fn metrics_are_the_body_of_a_good_response() {
-        let address = serve_once("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nup 1");
-        assert_eq!(fetch(address, "/metrics").unwrap(), "up 1");
-    }
-
-    #[test]
-    fn another_response_is_an_error() {
-        let address = serve_once("HTTP/1.1 404 Not Found\r\n\r\n");
-        let error = fetch(address, "/metrics").unwrap_err().to_string();
-        assert!(error.contains("404"), "{error}");
-    }
 
     #[test]
     fn findings_come_before_other_samples() {

@@ -11,6 +11,7 @@ mod dashboards;
 mod demo;
 mod dist;
 mod docs;
+mod http;
 mod interpreters;
 mod interrupt;
 mod lint;

@@ -17,6 +17,7 @@ use crate::setup::{self, Set};
 mod attached;
 mod compute;
 pub(crate) mod environment;
+mod fleet;
 mod observer;
 mod open_close;
 mod program_time;
@@ -47,6 +48,8 @@ pub(crate) enum Bench {
     Service(Options),
     /// A process that is not watched while another one is
     Untraced(Options),
+    /// What the agent itself uses for hundreds of processes that come and go
+    Fleet(fleet::Options),
 }
 
 /// What all benchmarks take.
@@ -78,6 +81,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Spawns(options) => (options, spawns::run(options)?),
         Bench::Service(options) => (options, service::run(options)?),
         Bench::Untraced(options) => (options, untraced::run(options)?),
+        Bench::Fleet(options) => return fleet::run(options),
     };
     print!("\n{}", report.text());
     if let Some(path) = &options.markdown {

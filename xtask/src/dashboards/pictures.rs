@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::tools;
 use crate::privilege::Privilege;
 use crate::process::{self, Background, Lines};
 use crate::setup::{self, Set};
-use crate::{cargo, interpreters, interrupt, workspace};
+use crate::{cargo, http, interpreters, interrupt, workspace};
 
 /// What runs: a program of `tests/workloads` and its words; `FOLDER` is one of its own.
 const PROGRAMS: [&[&str]; 4] = [
@@ -70,7 +69,7 @@ fn perform(
         let own = folder.join(number.to_string());
         fs::create_dir_all(&own).with_context(|| format!("failed to create {}", own.display()))?;
         let subject = start(words, &own)?;
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let address = http::free_address()?.to_string();
         let mut attach = privilege.command(program);
         attach.args(["attach", &subject.pid().to_string(), "--listen", &address]);
         attach.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -136,7 +135,7 @@ fn start_prometheus(folder: &Path, targets: &[String]) -> Result<(Background, St
     );
     fs::write(&file, configuration)
         .with_context(|| format!("failed to write {}", file.display()))?;
-    let address = format!("127.0.0.1:{}", free_port()?);
+    let address = http::free_address()?.to_string();
     let mut command = Command::new("prometheus");
     command
         .arg(format!("--config.file={}", file.display()))
@@ -159,10 +158,4 @@ fn shoot(page: &Path, prometheus: &str, seconds: u64) -> Result<()> {
     command.arg(format!("__rate_interval={}s", 4 * SCRAPE_SECONDS));
     command.args(["job=pitviper", "instance=.*", "service=.*", "pid=.*"]);
     process::run(&mut command)
-}
-
-fn free_port() -> Result<u16> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?;
-    Ok(listener.local_addr()?.port())
 }
