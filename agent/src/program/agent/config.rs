@@ -150,7 +150,7 @@ fn parse(path: &Path, text: &str) -> Result<Keys, ProgramError> {
         let message = error.message();
         let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
         let what = match (unknown, key) {
-            (Some((key, _)), _) => format!("there is no key `{key}`; {}", keys::nearest(key)),
+            (Some((key, _)), _) => format!("there is no key `{key}`; {}", keys::hint(key)),
             (None, Some(key)) => format!("{key}: {message}{}", keys::right(key)),
             (None, None) => message.to_owned(),
         };

@@ -7,7 +7,7 @@ use crate::detect::Thresholds;
 use crate::export::graph::Graph;
 use crate::export::metrics::PIDS;
 use crate::program::metrics::TELEMETRY_PATH;
-use crate::program::nearest::nearest as nearest_of;
+use crate::program::nearest::nearest;
 
 /// As many as have series of their own among the metrics; each costs a second's look at `/proc` and
 /// at its descriptors.
@@ -195,11 +195,11 @@ pub(super) fn print() -> String {
     text
 }
 
-/// The known key that is most like an unknown one.
-pub(super) fn nearest(unknown: &str) -> String {
+/// Which known key an unknown one may have meant.
+pub(super) fn hint(unknown: &str) -> String {
     // The part after a dot, too: the parser tells it alone. Those of a service's table are its own.
     let known = every().into_iter().map(|key| key.name).chain(["match", "name"]);
-    let near = nearest_of(known, unknown).unwrap_or_default();
+    let near = nearest(known, unknown).unwrap_or_default();
     format!("the nearest one is `{near}`, and `--print-config` prints all")
 }
 
