@@ -360,6 +360,7 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         birth_of_file(c, result, call_argument(regs, 2) & O_TRUNC);
         return;
     case CALL_OPENS:
+    case CALL_ACCEPTS:
     case CALL_FCNTL:
     case CALL_IOCTL:
     opened:

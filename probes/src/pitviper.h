@@ -26,6 +26,7 @@
 enum call_class {
     CALL_IGNORED = 0,
     CALL_OPENS,          /* returns a new descriptor */
+    CALL_ACCEPTS,        /* the same, from the listener in argument 0 */
     CALL_OPENS_PATH0,    /* the same, with a path in argument 0 */
     CALL_OPENS_PATH1,    /* the same, with a path in argument 1 */
     CALL_OPENS_POSITIVE, /* returns a new descriptor or 0 (bpf, seccomp) */

@@ -254,6 +254,12 @@ static __always_inline bool waited_out(__u32 wait, __s64 result) {
     return wait == WAIT_SLEEP;
 }
 
+/* Whether a call does something with the descriptor in argument 0. */
+static __always_inline bool uses(__u32 class) {
+    return class == CALL_USES || class == CALL_RECVMSG || class == CALL_RECVMMSG ||
+           class == CALL_ACCEPTS;
+}
+
 static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u32 class,
                            __u32 wait) {
     __u64 object = 0;
@@ -300,9 +306,10 @@ static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u
     c.wait = wait;
     if (trace_calls)
         trace_begin(&c, regs, result, class);
-    if (descriptors_only && class == CALL_USES)
+    /* Where waits are watched, they tell what is used. */
+    if (descriptors_only && uses(class))
         use(&c, call_argument(regs, 0), 0, 0);
-    else if (class)
+    if (class && class != CALL_USES)
         dispatch(&c, regs, result, class);
     if (!wait)
         return 0;

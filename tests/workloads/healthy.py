@@ -81,6 +81,21 @@ def log_files():
         time.sleep(0.02)
 
 
+def subscriptions():
+    """A socket more each half second, all of which hear something twenty times a second."""
+    started = time.monotonic()
+    publisher = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while True:
+        if time.monotonic() - started > len(KEPT) / 2:
+            subscriber = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            subscriber.bind(("127.0.0.1", 0))
+            KEPT.append(subscriber)
+        for subscriber in KEPT:
+            publisher.sendto(b"x", subscriber.getsockname())
+            subscriber.recvmsg(1)
+        time.sleep(0.05)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

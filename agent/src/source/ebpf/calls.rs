@@ -31,8 +31,8 @@ const CALLS: &[(i64, &str, Class)] = &[
     (OPENAT2, "openat2", Class::CALL_OPENS_PATH1),
     (libc::SYS_open_by_handle_at, "open_by_handle_at", Class::CALL_OPENS),
     (libc::SYS_socket, "socket", Class::CALL_OPENS),
-    (libc::SYS_accept, "accept", Class::CALL_OPENS),
-    (libc::SYS_accept4, "accept4", Class::CALL_OPENS),
+    (libc::SYS_accept, "accept", Class::CALL_ACCEPTS),
+    (libc::SYS_accept4, "accept4", Class::CALL_ACCEPTS),
     (libc::SYS_socketpair, "socketpair", Class::CALL_PAIR3),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_pipe, "pipe", Class::CALL_PAIR0),
@@ -99,6 +99,10 @@ const CALLS: &[(i64, &str, Class)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_epoll_wait, "epoll_wait", Class::CALL_USES),
     (libc::SYS_epoll_pwait, "epoll_pwait", Class::CALL_USES),
+    (EPOLL_PWAIT2, "epoll_pwait2", Class::CALL_USES),
+    (libc::SYS_sendfile, "sendfile", Class::CALL_USES),
+    (libc::SYS_splice, "splice", Class::CALL_USES),
+    (libc::SYS_copy_file_range, "copy_file_range", Class::CALL_USES),
 ];
 
 /// Calls that only wait, or only name what they do: neither makes nor ends a descriptor.
@@ -109,7 +113,6 @@ const NAMES: &[(i64, &str)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_select, "select"),
     (libc::SYS_pselect6, "pselect6"),
-    (EPOLL_PWAIT2, "epoll_pwait2"),
     (libc::SYS_futex, "futex"),
     (libc::SYS_flock, "flock"),
     (libc::SYS_wait4, "wait4"),
@@ -125,9 +128,6 @@ const NAMES: &[(i64, &str)] = &[
     (libc::SYS_syncfs, "syncfs"),
     (libc::SYS_msync, "msync"),
     (libc::SYS_sync_file_range, "sync_file_range"),
-    (libc::SYS_sendfile, "sendfile"),
-    (libc::SYS_splice, "splice"),
-    (libc::SYS_copy_file_range, "copy_file_range"),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_stat, "stat"),
     #[cfg(target_arch = "x86_64")]
