@@ -12,11 +12,14 @@
 #include "maps.h"
 
 static __always_inline __u64 cache_check(__u64 address, __u32 space, __u64 id) {
-    return (address ^ ((__u64)space << 48) ^ id) * 0x9e3779b97f4a7c15ULL;
+    return address ^ (__u64)space << 48 ^ id;
 }
 
-static __always_inline __u32 cache_slot(__u64 address, __u32 space) {
-    return (((address >> 4) + space) * 0x9e3779b1U >> 12) & (CACHE_SIZE - 1);
+/* Where the id of a code object is kept, if it is. */
+static __always_inline struct code_cached *cached_code(__u64 address, __u32 space) {
+    __u32 mixed = ((address >> 4) + space) * 0x9e3779b1U;
+
+    return &code_cache[mixed >> 12 & (CACHE_SIZE - 1)];
 }
 
 static __always_inline long read_u64(__u64 *to, __u64 from) {
@@ -103,7 +106,6 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
     struct event_code *event;
     struct code_key key = {};
     __u64 size, id;
-    __u32 slot;
 
     if (!target || !s)
         return 0;
@@ -151,22 +153,18 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
         }
         life->sent = 1;
     }
-    slot = cache_slot(address, key.space);
-    cached = bpf_map_lookup_elem(&code_cache, &slot);
-    if (cached) {
-        cached->id = id;
-        cached->check = cache_check(address, key.space, id);
-    }
+    cached = cached_code(address, key.space);
+    cached->id = id;
+    cached->check = cache_check(address, key.space, id);
     return id;
 }
 
 /* A code object dies: what is next at its address is another. */
 static __always_inline void forget_code(__u64 address, __u32 space) {
     struct code_key key = {.space = space, .address = address};
-    __u32 slot = cache_slot(address, space);
-    struct code_cached *cached = bpf_map_lookup_elem(&code_cache, &slot);
+    struct code_cached *cached = cached_code(address, space);
 
-    if (cached && cached->check == cache_check(address, space, cached->id))
+    if (cached->check == cache_check(address, space, cached->id))
         cached->check = 0;
     bpf_map_delete_elem(&codes, &key);
 }

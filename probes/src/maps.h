@@ -53,7 +53,7 @@ struct walk {
     __u32 space;
     __u32 status;
     __u32 pad;
-    __u8 window[4096 + 128];
+    __u8 window[4096 + 256 + 8];
     __u64 frames[MAX_FRAMES]; /* the addresses of those that were met */
 };
 
@@ -121,12 +121,8 @@ struct {
     __type(value, struct code_life);
 } codes SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, CACHE_SIZE);
-    __type(key, __u32);
-    __type(value, struct code_cached);
-} code_cache SEC(".maps");
+/* Not a map of its own: each frame of each walk looks here. */
+struct code_cached code_cache[CACHE_SIZE];
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

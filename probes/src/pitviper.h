@@ -77,14 +77,16 @@ struct layout {
     __u16 ready;
     __u16 cframe; /* 3.11, 3.12: thread state -> cframe, which then holds `frame` */
     __u16 frame;
-    __u16 previous;
-    __u16 code;
-    __u16 instruction;
-    __u16 owner;
-    __u16 frame_size;
+    __u16 shim_owner; /* an owner of at least this is a frame of C, to skip; no byte is: there is no
+                         owner */
+    /* In a frame: bytes, so that the verifier sees that they are within SPARE. */
+    __u8 previous;
+    __u8 code;
+    __u8 instruction;
     __u8 instruction_bytes; /* 4: f_lasti; 8: a pointer into the bytecode */
-    __u8 shim_owner;        /* an owner of at least this is a frame of C, to skip */
-    __u8 contiguous;        /* frames lie in data-stack chunks, innermost highest */
+    __u8 owner;
+    __u8 frame_size;
+    __u8 contiguous; /* frames lie in data-stack chunks, innermost highest */
     __u8 pad;
     __u16 co_filename;
     __u16 co_name;

@@ -12,20 +12,29 @@
 
 /* A page: what is mapped, is mapped in pages of at least this. */
 #define WINDOW 4096
-#define SPARE  128
+#define SPARE  256
+/* Frames that are objects of their own are neighbours below this, and so many are read with one. */
+#define NEAR       1024
+#define NEIGHBOURS 3
 /* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
-#define BATCH   4
+#define BATCH   6
 #define BATCHES (MAX_FRAMES / BATCH + 1)
 
 /*
  * Reads a window in which `frame` is whole: from the start of its page on, which is mapped because
  * the frame is. A read that begins further down may fault, and a fault costs more than all the
- * rest.
+ * rest. Frames that are objects of their own may be anywhere, but calls that were first made one
+ * after the other have theirs side by side: where this one lies a little below the one before it,
+ * the next few are looked for below this one.
  */
 static __always_inline long refill(struct walk *w, __u64 frame) {
-    __u64 size = w->layout.frame_size & (SPARE - 1);
+    __u64 page = frame & ~(WINDOW - 1ULL), apart = w->low - frame, size = w->layout.frame_size;
 
-    w->low = w->layout.contiguous ? frame & ~(WINDOW - 1ULL) : frame;
+    w->low = frame;
+    if (w->layout.contiguous || (apart < NEAR && frame - NEIGHBOURS * apart < page))
+        w->low = page;
+    else if (apart < NEAR)
+        w->low = frame - NEIGHBOURS * apart;
     size += frame - w->low;
     barrier_var(size); /* else clang drops the bound that the verifier asks for */
     if (size > WINDOW + SPARE)
@@ -70,16 +79,15 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
     frame = w->frame;
     n = s->stack.count;
     for (i = 0; i < BATCH; i++) {
-        __u64 offset = frame - w->low, code, instruction, previous, id;
+        __u64 offset = frame - w->low, code, instruction, previous, id, mixed;
         struct code_cached *cached;
         __u8 *at;
-        __u32 slot;
 
         if (!frame) {
             w->status = STACK_COMPLETE;
             break;
         }
-        if (offset + w->layout.frame_size > w->size || offset > WINDOW) {
+        if (offset + w->layout.frame_size > w->size || offset >= WINDOW) {
             if (refill(w, frame)) {
                 w->status = STACK_UNREADABLE;
                 break;
@@ -89,20 +97,18 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
         if (n >= MAX_FRAMES)
             break;
         at = w->window + (offset & (WINDOW - 1));
-        previous = *(__u64 *)(at + (w->layout.previous & (SPARE - 8)));
-        code = *(__u64 *)(at + (w->layout.code & (SPARE - 8)));
+        previous = *(__u64 *)(at + w->layout.previous);
+        code = *(__u64 *)(at + w->layout.code);
         frame = previous;
-        if (w->layout.owner != ABSENT && at[w->layout.owner & (SPARE - 1)] >= w->layout.shim_owner)
+        if (at[w->layout.owner] >= w->layout.shim_owner)
             continue;
         if (w->layout.instruction_bytes == 4)
-            instruction = *(__u32 *)(at + (w->layout.instruction & (SPARE - 8)));
+            instruction = *(__u32 *)(at + w->layout.instruction);
         else
-            instruction = *(__u64 *)(at + (w->layout.instruction & (SPARE - 8))) - code -
-                          w->layout.co_bytecode;
-        slot = cache_slot(code, w->space);
-        cached = bpf_map_lookup_elem(&code_cache, &slot);
-        id = cached ? cached->id : 0;
-        if (!cached || cached->check != cache_check(code, w->space, id))
+            instruction = *(__u64 *)(at + w->layout.instruction) - code - w->layout.co_bytecode;
+        cached = cached_code(code, w->space);
+        id = cached->id;
+        if (cached->check != cache_check(code, w->space, id))
             id = learn_code(code, tgid, user);
         if (!id && user == SCRATCH_SAMPLE) {
             w->status = STACK_UNREADABLE;
@@ -112,8 +118,9 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
         s->stack.frames[n & (MAX_FRAMES - 1)].instruction = instruction;
         w->frames[n & (MAX_FRAMES - 1)] = w->low + offset;
         n++;
-        w->hash = (w->hash ^ (id ? id : code)) * 0xff51afd7ed558ccdULL;
-        w->hash = (w->hash ^ (w->hash >> 32) ^ instruction) * 0xc4ceb9fe1a85ec53ULL;
+        /* What a frame adds is mixed for itself, so that the next one waits for one step only. */
+        mixed = ((id ? id : code) ^ instruction * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
+        w->hash = (w->hash ^ mixed ^ mixed >> 32) * 0xc4ceb9fe1a85ec53ULL;
     }
     s->stack.count = n;
     w->frame = frame;

@@ -55,7 +55,7 @@ pub fn walk(
             return Err(ReadError::Implausible { address, what: "its frames form a cycle" });
         }
         memory.read(address, &mut block)?;
-        address = block.u64_at(layout.frame.previous);
+        address = block.u64_at(layout.frame.previous.into());
         if !is_shim(layout, &block) {
             frames.push(frame(layout, &block, memory)?);
         }
@@ -79,7 +79,7 @@ fn innermost(memory: &impl ReadMemory, layout: &Layout, state: u64) -> Result<u6
 }
 
 fn is_shim(layout: &Layout, block: &[u8]) -> bool {
-    let owner = layout.frame.owner.map(|offset| block.u8_at(offset));
+    let owner = layout.frame.owner.map(|offset| block.u8_at(offset.into()));
     layout.frame.shim_owner != 255 && owner.is_some_and(|owner| owner >= layout.frame.shim_owner)
 }
 
@@ -88,12 +88,12 @@ fn frame(
     block: &[u8],
     memory: &impl ReadMemory,
 ) -> Result<ReferenceFrame, ReadError> {
-    let code = block.u64_at(layout.frame.code);
+    let code = block.u64_at(layout.frame.code.into());
     let instruction = match layout.code.bytecode {
         Some(bytecode) => {
-            block.u64_at(layout.frame.instruction).wrapping_sub(code).wrapping_sub(bytecode.into())
+            block.u64_at(layout.frame.instruction.into()).wrapping_sub(code).wrapping_sub(bytecode.into())
         }
-        None => block.u32_at(layout.frame.instruction).into(),
+        None => block.u32_at(layout.frame.instruction.into()).into(),
     };
     // What has no type is no object: the frame was torn or the layout is wrong.
     if memory.read_u64(code.wrapping_add(layout.object_type.into()))? == 0 {

@@ -86,10 +86,10 @@ fn decode(table: Layout, block: &[u8]) -> Result<Layout, LayoutError> {
 }
 
 fn frame_layout(table: FrameLayout, frame: &Struct<'_>) -> Result<FrameLayout, LayoutError> {
-    let previous = frame.short(1, 8)?;
-    let code = frame.short(2, 8)?;
-    let instruction = frame.short(3, 8)?;
-    let owner = frame.short(5, 1)?;
+    let previous = frame.byte(1, 8)?;
+    let code = frame.byte(2, 8)?;
+    let instruction = frame.byte(3, 8)?;
+    let owner = frame.byte(5, 1)?;
     let size = (previous.max(code).max(instruction) + 8).max(owner + 1);
     Ok(FrameLayout { previous, code, instruction, owner: Some(owner), size, ..table })
 }
@@ -159,5 +159,15 @@ impl<'a> Struct<'a> {
             return Err(LayoutError::Implausible(self.name));
         }
         u16::try_from(offset).map_err(|_| LayoutError::Implausible(self.name))
+    }
+
+    /// The same, for a struct whose fields of interest are near its beginning.
+    fn byte(&self, index: u16, width: u64) -> Result<u8, LayoutError> {
+        let offset = u64::from(self.field(index, width)?);
+        // The bytes up to the field's end are counted in one byte, too.
+        if offset + width > u8::MAX.into() {
+            return Err(LayoutError::Implausible(self.name));
+        }
+        u8::try_from(offset).map_err(|_| LayoutError::Implausible(self.name))
     }
 }

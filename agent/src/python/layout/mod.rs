@@ -71,24 +71,24 @@ pub struct ThreadStateLayout {
     pub native_thread_id: Option<u16>,
 }
 
-/// Offsets into a frame.
+/// Offsets into a frame, whose fields of interest lie within its first 255 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLayout {
     /// The caller's frame.
-    pub previous: u16,
+    pub previous: u8,
     /// The code object.
-    pub code: u16,
+    pub code: u8,
     /// Which instruction is running: an index to 3.10, a pointer from 3.11.
-    pub instruction: u16,
+    pub instruction: u8,
     /// Width of that field: 4 (`f_lasti`, to 3.10) or 8 (a pointer, 3.11+).
     pub instruction_bytes: u8,
     /// A byte that says who owns the frame (3.11+).
-    pub owner: Option<u16>,
+    pub owner: Option<u8>,
     /// A frame whose owner is this or more is an entry from C, which has no code; 255 when there
     /// is no such thing.
     pub shim_owner: u8,
     /// Bytes from the frame's address that hold all of the above.
-    pub size: u16,
+    pub size: u8,
     /// Frames of a thread lie side by side in chunks of its data stack (3.11+).
     pub contiguous: bool,
 }
