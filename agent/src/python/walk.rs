@@ -90,9 +90,10 @@ fn frame(
 ) -> Result<ReferenceFrame, ReadError> {
     let code = block.u64_at(layout.frame.code.into());
     let instruction = match layout.code.bytecode {
-        Some(bytecode) => {
-            block.u64_at(layout.frame.instruction.into()).wrapping_sub(code).wrapping_sub(bytecode.into())
-        }
+        Some(bytecode) => block
+            .u64_at(layout.frame.instruction.into())
+            .wrapping_sub(code)
+            .wrapping_sub(bytecode.into()),
         None => block.u32_at(layout.frame.instruction.into()).into(),
     };
     // What has no type is no object: the frame was torn or the layout is wrong.
