@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// CAP_PERFMON (38), CAP_BPF (39) and CAP_CHECKPOINT_RESTORE (40).
 const CAPABILITIES: u64 = 1 << 2 | 1 << 19 | 1 << 38 | 1 << 39 | 1 << 40;
 
-/// What `before-linux-6.6.conf` adds.
+/// What `before-linux-6.10.conf` adds.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// A process that leaves resources to the collector: a finding that takes uprobes, the part of the
@@ -162,7 +162,7 @@ fn serves(machine: &mut Machine, port: u16, target: &Target) -> Result<()> {
     };
     finds(CAPABILITIES)?;
 
-    let before = "/usr/share/doc/pitviper/examples/before-linux-6.6.conf";
+    let before = "/usr/share/doc/pitviper/examples/before-linux-6.10.conf";
     machine.run(&["mkdir", "/run/systemd/user/pitviper.service.d"])?;
     machine.run(&["ln", "-s", before, "/run/systemd/user/pitviper.service.d"])?;
     machine.run(&["systemctl", "--user", "daemon-reload"])?;

@@ -7,7 +7,7 @@ use super::error::{Exit, ProgramError};
 use super::target;
 use crate::export::visible;
 use crate::python::{self, AnalyseError, Interpreter, ProcessMemory};
-use crate::source::ebpf::{Ebpf, EbpfError, Options};
+use crate::source::ebpf::{Ebpf, EbpfError, Options, has_uprobe_links, kernel_release};
 
 /// Characters of a line: the verifier's words can be long.
 const LINE: usize = 2000;
@@ -42,19 +42,8 @@ impl Doctor {
     }
 }
 
-/// The kernel's release, as it is written and as numbers.
-fn release() -> (String, Option<(u32, u32)>) {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let known = match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
-        _ => None,
-    };
-    (release.trim().to_owned(), known)
-}
-
 fn kernel() -> Outcome {
-    let (release, known) = release();
+    let (release, known) = kernel_release();
     match known {
         Some(known) if known < (5, 12) => {
             Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.12 or newer".into())
@@ -201,10 +190,10 @@ pub(super) fn run(options: &DoctorOptions) -> Result<Exit, ProgramError> {
             false,
         ),
     );
-    let uprobes = if release().1.is_some_and(|release| release >= (6, 6)) {
+    let uprobes = if has_uprobe_links() {
         Outcome::Works("not needed: this kernel has uprobes without it".into())
     } else {
-        let for_what = "for uprobes before Linux 6.6 (unclosed-resource findings)";
+        let for_what = "for uprobes before Linux 6.10 (unclosed-resource findings)";
         capability(Cap::CAP_SYS_ADMIN, for_what, false)
     };
     doctor.tell("CAP_SYS_ADMIN", &uprobes);

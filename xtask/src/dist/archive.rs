@@ -27,7 +27,7 @@ pub(super) fn make(release: &Release) -> Result<PathBuf> {
         ("CHANGELOG.md", "CHANGELOG.md"),
         ("docs/deployment.md", "deployment.md"),
         ("deploy/systemd/pitviper.service", "systemd/pitviper.service"),
-        ("deploy/systemd/before-linux-6.6.conf", "systemd/before-linux-6.6.conf"),
+        ("deploy/systemd/before-linux-6.10.conf", "systemd/before-linux-6.10.conf"),
     ] {
         stage::copy(&root.join(from), &inside.join(to), 0o644)?;
     }

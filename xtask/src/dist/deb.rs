@@ -66,8 +66,8 @@ fn documents(release: &Release, root: &Path) -> Result<()> {
     let copyright = read("deploy/debian/copyright")?.replace("@LICENSE-MIT@\n", &licence);
     stage::write(&documents.join("copyright"), copyright, 0o644)?;
     stage::copy(&source.join("NOTICE"), &documents.join("NOTICE"), 0o644)?;
-    let before = source.join("deploy/systemd/before-linux-6.6.conf");
-    stage::copy(&before, &documents.join("examples/before-linux-6.6.conf"), 0o644)?;
+    let before = source.join("deploy/systemd/before-linux-6.10.conf");
+    stage::copy(&before, &documents.join("examples/before-linux-6.10.conf"), 0o644)?;
     stage::copy(&source.join("docs/deployment.md"), &documents.join("deployment.md"), 0o644)?;
     for (name, text) in [("changelog", read("CHANGELOG.md")?), ("changelog.Debian", log(release)?)]
     {

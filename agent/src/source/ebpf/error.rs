@@ -12,7 +12,7 @@ pub enum EbpfError {
     /// Not allowed to load or attach.
     #[error(
         "not permitted to {action}: run as root, or with the capabilities CAP_BPF, CAP_PERFMON, \
-         CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE (and before Linux 6.6 CAP_SYS_ADMIN for unclosed resources)"
+         CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE (and before Linux 6.10 CAP_SYS_ADMIN for unclosed resources)"
     )]
     NotPermitted {
         /// What was tried.

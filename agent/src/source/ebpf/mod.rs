@@ -8,9 +8,11 @@ mod asyncio;
 mod calls;
 mod counters;
 mod decode;
+mod detacher;
 mod empty_pair;
 mod entries;
 mod error;
+mod kernel;
 mod layout;
 mod load;
 mod reconcile;
@@ -32,6 +34,7 @@ pub use calls::{classes as call_classes, name as call_name, wait_of as call_wait
 pub use decode::event as decode;
 pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
+pub use kernel::{has_uprobe_links, release as kernel_release};
 pub use layout::of as walker_layout;
 pub use load::Options;
 
@@ -231,8 +234,7 @@ impl Source for Ebpf {
             watched.spaces.push(target.space);
         }
         if let Some(interpreter) = interpreter {
-            // Those of the program before follow the process into one that maps the same file.
-            self.uprobes.release(process);
+            self.uprobes.release_at_exec(process, interpreter);
             let owner = (!self.follow).then_some(pid);
             self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
             target.layout = layout::of(interpreter);
