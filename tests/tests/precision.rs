@@ -20,7 +20,7 @@ use pitviper_tests::target::Target;
 use pitviper_tests::{together, venv};
 
 /// How long each is watched: twice what the slowest rule takes to confirm a fault, and some.
-const WATCHED: &str = "50s";
+const WATCHED: &str = "36s";
 /// All of them together; some end by themselves before their time.
 const WATCHED_AT_LEAST: Duration = Duration::from_secs(600);
 /// From the last second watched to the report.
