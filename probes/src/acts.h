@@ -45,6 +45,12 @@ static __always_inline void act_add(struct act_sum *sum, __u64 bytes, __u64 ns) 
         sum->max_ns = ns;
 }
 
+/* The same of an act that somebody may be blamed for. */
+static __always_inline void act_blames(struct act_sum *sum, __u64 ns, __u64 queued_ns) {
+    act_add(sum, 0, ns);
+    __sync_fetch_and_add(&sum->queued_ns, queued_ns);
+}
+
 /* Whether `id` must still be described. A full table is counted, and the object stays unnamed. */
 static __always_inline struct object_life *undescribed(__u64 id, __u32 process) {
     struct object_life *life = bpf_map_lookup_elem(&objects, &id), fresh = {.process = process};

@@ -17,6 +17,7 @@ struct call {
     struct thread *thread; /* NULL where its beginning was not seen */
     __u64 now;             /* 0 at a close that is not timed */
     __u64 ns;              /* since it began; 0: not seen */
+    __u64 queued_ns;       /* of these, the thread waited for a CPU */
     __u32 tgid;
     __u32 tid;
     __u32 number;

@@ -222,6 +222,7 @@ struct act_sum {
     __u64 bytes;
     __u64 ns;
     __u64 max_ns;
+    __u64 queued_ns; /* of `ns`, the thread waited for a CPU: waits, stalls, queues */
     __u64 starts;
     __u64 repeats;
     __u64 repeat_bytes;
@@ -325,8 +326,9 @@ struct turn {
 
 /* A thread, in its task storage. */
 struct thread {
-    __u64 began_ns; /* of the call that is on its way; 0: none */
-    __u64 off_ns;   /* off the CPU outside of a call since */
+    __u64 began_ns;  /* of the call that is on its way; 0: none */
+    __u64 queued_ns; /* what it had waited for a CPU when that began */
+    __u64 off_ns;    /* off the CPU outside of a call since */
     __u64 off_stack;
     __u64 started_by; /* the stack that started it; 0: not seen */
     __u32 process;

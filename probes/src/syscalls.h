@@ -138,7 +138,7 @@ static __noinline int waited(struct call *c, struct pt_regs *regs, __u64 object,
     sum = act_sum(c->target->process, c->s->stack_id, ACT_WAIT, object, c->number, c->now);
     if (!sum)
         return 0;
-    act_add(sum, 0, c->ns);
+    act_blames(sum, c->ns, c->queued_ns);
     if (timed_out)
         __sync_fetch_and_add(&sum->repeats, 1);
     if (without_limit(c, regs, file, wait))
@@ -262,6 +262,7 @@ static __always_inline bool uses(__u32 class) {
 
 static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u32 class,
                            __u32 wait) {
+    __s64 blocked;
     __u64 object = 0;
     struct call c = {};
 
@@ -297,6 +298,7 @@ static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u
         }
         if (number == c.thread->number) {
             c.ns = c.now - c.thread->began_ns;
+            c.queued_ns = queued_ns(c.task) - c.thread->queued_ns;
             c.s->taken = c.thread->taken;
             c.s->taken_mode = c.thread->mode;
         }
@@ -317,9 +319,11 @@ static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u
     if (c.ns >= quick_ns || !hardly_waits(wait))
         count_wait(c.target->process, wait, c.ns, moves_bytes(wait) && result > 0 ? result : 0);
     /* A thread that others keep from the GIL asks for it again each 5 ms: not this line's doing. */
-    if (c.ns >= quick_ns && in_turn(&c, regs) && (wait != WAIT_LOCK || c.ns >= slow_ns))
-        turn_took(c.tgid, c.ns, c.now);
-    if (c.ns >= slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
+    blocked = blocked_ns(c.ns, c.queued_ns);
+    if (blocked >= (__s64)quick_ns && in_turn(&c, regs) &&
+        (wait != WAIT_LOCK || blocked >= (__s64)slow_ns))
+        turn_took(c.tgid, blocked, c.now);
+    if (blocked >= (__s64)slow_ns || (c.ns >= quick_ns && waited_out(wait, result)))
         waited(&c, regs, object, waited_out(wait, result));
     if (trace_others && !c.s->told) {
         struct file *file = has_descriptor(wait) ? file_of(call_argument(regs, 0)) : 0;
@@ -400,6 +404,7 @@ static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __
     }
     thread->number = number;
     thread->began_ns = bpf_ktime_get_ns();
+    thread->queued_ns = queued_ns(task);
     thread->taken = 0;
     /* Another selector is a call within the turn: a client that waits for its answer that way. */
     if (wait == WAIT_EPOLL && thread->loop_fd == (__u32)call_argument(regs, 0))

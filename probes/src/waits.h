@@ -84,12 +84,17 @@ static __always_inline struct thread *thread_of(struct task_struct *task, bool m
     return thread;
 }
 
-/* ---- turns ---- */
-
-/* Nanoseconds that a thread was ready to run and no CPU was free. */
+/* Nanoseconds that a thread was ready to run and no CPU was free, as /proc/PID/schedstat has it. */
 static __always_inline __u64 queued_ns(struct task_struct *task) {
-    return bpf_core_field_exists(task->sched_info) ? BPF_CORE_READ(task, sched_info.run_delay) : 0;
+    return bpf_core_field_exists(task->sched_info) ? task->sched_info.run_delay : 0;
 }
+
+/* What is left of `ns` without what the thread queued for a CPU meanwhile, which is not the doing
+ * of what it was at. Negative where the scheduler's clock is ahead by a hair; no branch, since each
+ * one here doubles the verifier's work. */
+static __always_inline __s64 blocked_ns(__u64 ns, __u64 queued) { return ns - queued; }
+
+/* ---- turns ---- */
 
 static __always_inline void turn_begin(struct turn *turn, struct task_struct *task, __u64 now) {
     turn->before = turn->voted_ns + stall_ns > now ? turn->stack : 0;
@@ -118,33 +123,28 @@ static __always_inline bool turn_spent(struct turn *turn, __u64 stack, __u64 ns,
 }
 
 /*
- * The stack to which a turn's time went. What the thread waited for a CPU counts for nothing; where
- * less than a quarter of the rest is known (it waited for another's GIL) it is nobody's fault in
- * this thread.
+ * The stack to which a turn's time went. Where less than a quarter of it is known (it waited for
+ * another's GIL) it is nobody's fault in this thread.
  */
-static __always_inline __u64 turn_blame(const struct turn *turn, struct task_struct *task, __u64 ns,
-                                        __u32 process) {
-    __u64 queued = queued_ns(task) - turn->queued_ns;
-
-    if (!turn->stack || (queued < ns && turn->known_ns < (ns - queued) / 4))
-        return process;
-    return turn->stack;
+static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32 process) {
+    return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
 }
 
 /* A loop comes back to its selector. */
 static __always_inline void loop_returns(struct thread *thread, struct task_struct *task,
                                          __u32 process, __u64 now) {
     __u64 ns = now - thread->loop.since_ns;
+    __u64 queued = queued_ns(task) - thread->loop.queued_ns;
     struct act_sum *sum;
     __u64 stack, named = 0;
 
-    if (thread->loop.since_ns && ns >= stall_ns) {
-        stack = turn_blame(&thread->loop, task, ns, process);
+    if (thread->loop.since_ns && blocked_ns(ns, queued) >= (__s64)stall_ns) {
+        stack = turn_blame(&thread->loop, ns - queued, process);
         if (stack == thread->loop.stack)
             named = thread->loop_task;
         sum = act_sum(process, stack, ACT_STALL, named, 0, now);
         if (sum)
-            act_add(sum, 0, ns);
+            act_blames(sum, ns, queued);
     }
     thread->loop.since_ns = 0;
 }
@@ -174,13 +174,13 @@ static __always_inline __u32 holders_of(struct file *file) {
  * the wait for that very connection has, is not why. When the queue is emptied at one go, the turn
  * may have begun at the connection before it, a moment ago.
  */
-static __always_inline __u64 server_blame(const struct turn *turn, struct task_struct *task,
-                                          __u32 process, __u64 came, __u64 now) {
+static __always_inline __u64 server_blame(const struct turn *turn, __u32 process, __u64 came,
+                                          __u64 ns, __u64 now) {
     if (turn->before && now - turn->since_ns < stall_ns)
         return turn->before;
     if (turn->voted_ns < came + slow_ns)
         return process;
-    return turn_blame(turn, task, now - came, process);
+    return turn_blame(turn, ns, process);
 }
 
 /* A connection came out of the accept queue: how long was it in there? */
@@ -191,18 +191,19 @@ static __always_inline void accepted(struct thread *thread, struct task_struct *
     struct sock *sk = BPF_CORE_READ(socket, sk);
     __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
     struct act_sum *sum;
-    __u64 came, ns;
+    __u64 came, ns, queued;
 
     if (family == 2 /* AF_INET */ || family == 10 /* AF_INET6 */) {
         /* The time of the last segment, in microseconds of the same clock: the client's request,
          * or the end of the handshake. */
         came = BPF_CORE_READ((struct tcp_sock *)sk, tcp_mstamp) * 1000;
         ns = now > came ? now - came : 0;
-        if (came && ns >= stall_ns) {
-            sum = act_sum(process, server_blame(&thread->server, task, process, came, now),
+        queued = queued_ns(task) - thread->server.queued_ns;
+        if (came && blocked_ns(ns, queued) >= (__s64)stall_ns) {
+            sum = act_sum(process, server_blame(&thread->server, process, came, ns - queued, now),
                           ACT_QUEUE, 0, 0, now);
             if (sum) {
-                act_add(sum, 0, ns);
+                act_blames(sum, ns, queued);
                 sum->flags = listening ? holders_of(listening) : 0;
             }
             return; /* those behind it waited for the same: the turn goes on */

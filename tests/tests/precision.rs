@@ -29,10 +29,12 @@ const LIMIT: Duration = Duration::from_secs(120);
 const PREPARATION: Duration = Duration::from_secs(90);
 /// Two processors carry no more than this without the programs starving each other.
 const AT_ONCE: usize = 3;
+/// On a slow machine a program is watched again until it has done its least.
+const MOST_TIMES: usize = 4;
 /// Of a program that is watched from the middle of its work.
 const WORK_BEFORE: u64 = 3;
 
-/// Each program, and the least work that it does while it is watched, on a slow machine.
+/// Each program, and the least work that it has to do while it is watched.
 const PROGRAMS: [(&str, u64); 22] = [
     ("aiohttp_proxy", 300),
     ("pillow_thumbnails", 5),
@@ -105,28 +107,40 @@ fn watch(python: &Interpreter, name: &str, least: u64, from_middle: bool) -> Res
             Ok((count >= WORK_BEFORE).then_some(count))
         })?;
     }
+    let (mut time, mut begun) = (Duration::ZERO, from_middle);
+    for _ in 0..MOST_TIMES {
+        time += watch_once(&mut target, &mut begun)?;
+        // One that has ended by itself does not answer any more.
+        let Ok(reached) = count(&mut target) else { break };
+        if reached >= before + least {
+            break;
+        }
+    }
+    target.close_input();
+    let work = target.said("DONE").or_else(|_| target.expect("DONE"))?;
+    let work: u64 = work.parse().context("DONE has no number")?;
+    let when = if from_middle { "from the middle" } else { "from the start" };
+    tell(&format!("{name}: {:.0} s {when}, {} units of work", time.as_secs_f64(), work - before));
+    ensure!(work >= before + least, "did {} of at least {least}", work - before);
+    Ok(time)
+}
+
+/// For its time, or until the program ends; how long.
+fn watch_once(target: &mut Target, begun: &mut bool) -> Result<Duration> {
     let pid = target.pid().to_string();
     let agent =
         Agent::attach(&["attach", &pid, "--follow-children", "--duration", WATCHED, "--json"])?;
     let start = Instant::now();
-    if !from_middle {
+    if !*begun {
         target.tell("go")?;
+        *begun = true;
     }
     let ended = agent.ended(LIMIT)?;
     let time = start.elapsed();
-    target.close_input();
-    let work: u64 = target.expect("DONE")?.parse().context("DONE has no number")?;
     let report = ended.report()?;
-    let findings = report.findings().len();
-    let when = if from_middle { "from the middle" } else { "from the start" };
-    tell(&format!(
-        "{name}: {:.0} s {when}, {} units of work, {findings} findings",
-        time.as_secs_f64(),
-        work - before
-    ));
     // Suspicions count, too: nobody should have to look into them.
+    let findings = report.findings().len();
     ensure!(findings == 0, "{findings} findings:\n{}", report.outline());
-    ensure!(work >= before + least, "did {} of at least {least}", work - before);
     ensure!(ended.code() == Some(0), "nothing found, and {}", ended.status);
     report.ledger().check_sums()?;
     Ok(time)

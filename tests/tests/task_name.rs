@@ -16,7 +16,7 @@ use pitviper_tests::target::Target;
 use serde_json::Value;
 
 /// Several rounds of the workload, the first of which may come before asyncio was found.
-const WATCHED: &str = "14s";
+const WATCHED: &str = "10s";
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// Looks at what was done at the line where loops stood still.
@@ -79,7 +79,7 @@ fn a_blocked_server_tells_which_requests_were_the_reason() -> Result<()> {
     if !met("task_name")? {
         return Ok(());
     }
-    interpreter::on_every(2, |python| {
+    interpreter::on_every(3, |python| {
         for blocker in ["sleep", "json"] {
             let ended = watch(&mut serve(python, blocker)?)?;
             let marker = format!("{blocker} event-loop-blocked");

@@ -11,6 +11,7 @@ import mmap
 import multiprocessing
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -171,30 +172,39 @@ def maps():
 
 
 def waits():
-    """Seconds around each call that waits, by the class that it waits in."""
+    """For each call that waits, by the class that it waits in: how long it waited at least, which is
+    until what it waits for was done, and at most, which is until the program looked at its clock
+    again. A busy machine may keep the program from the latter for milliseconds."""
     near, far = socket.socketpair()
     reader, writer = os.pipe()
+    bounds = {}
+    acted = []
 
     def later(seconds, action):
-        threading.Timer(seconds, action).start()
+        def act():
+            acted.append(time.perf_counter())
+            action()
 
-    took = {}
+        threading.Timer(seconds, act).start()
 
-    def timed(name, call):
+    def timed(name, call, least=None):
         began = time.perf_counter()
         call()
-        took.setdefault(name, []).append(time.perf_counter() - began)
+        ended = time.perf_counter()
+        least = acted.pop() - began if least is None else least
+        bounds.setdefault(name, []).append([least, ended - began])
 
     for _ in range(3):
-        timed("sleep", lambda: time.sleep(0.12))
-        timed("poll", lambda: select.poll().poll(150))
+        timed("sleep", lambda: time.sleep(0.12), 0.12)
+        timed("poll", lambda: select.poll().poll(150), 0.15)
         later(0.1, lambda: far.send(b"x"))
         timed("receive", lambda: near.recv(1))
         later(0.1, lambda: os.write(writer, b"x"))
         timed("read", lambda: os.read(reader, 1))
-        child = os.posix_spawn("/bin/sleep", ["sleep", "0.1"], {})
+        child = os.posix_spawn("/bin/sleep", ["sleep", "600"], {})
+        later(0.1, lambda: os.kill(child, signal.SIGKILL))
         timed("child", lambda: os.waitpid(child, 0))
-    return {"took": took}
+    return {"bounds": bounds}
 
 
 DEEDS = {

@@ -116,7 +116,9 @@ fn cargo_deny() -> Result<PathBuf> {
     if !program.exists() {
         eprintln!("Installing cargo-deny into {} to check licences (once).", tools.display());
         let mut install = cargo::command();
-        install.args(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]);
+        // Unoptimized: compiling takes minutes less, and a check of a few seconds no longer.
+        install.args(["install", "--locked", "--quiet", "--debug"]);
+        install.args(["cargo-deny", "--version", CARGO_DENY]);
         process::run(install.arg("--root").arg(&tools))?;
     }
     Ok(program)

@@ -19,7 +19,7 @@ pub(super) fn longest<'a>(ledger: &'a Ledger, conduct: &Conduct) -> Option<&'a C
         let Act::Wait(class) = other.act else { return false };
         class != WaitClass::Epoll && other.process == conduct.process && other.site == conduct.site
     };
-    ledger.conducts().filter(same).max_by_key(|other| other.total.sums.ns)
+    ledger.conducts().filter(same).max_by_key(|other| other.total.sums.blocked_ns())
 }
 
 /// The syscall's name: `recvfrom`.

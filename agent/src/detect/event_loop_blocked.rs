@@ -77,10 +77,10 @@ fn gather(ledger: &Ledger) -> Vec<Blocked<'_>> {
                 && !event_loop::imports(frames)
         })
         .collect();
-    stalls.sort_by_key(|conduct| std::cmp::Reverse(conduct.total.sums.ns));
+    stalls.sort_by_key(|conduct| std::cmp::Reverse(conduct.total.sums.blocked_ns()));
     for line in stalls {
         let wait = awaited::longest(ledger, line)
-            .filter(|wait| wait.total.sums.ns >= line.total.sums.ns / 2);
+            .filter(|wait| wait.total.sums.blocked_ns() >= line.total.sums.blocked_ns() / 2);
         // Which line of a computing function is met is chance: they are told as one.
         let same = gathered.iter_mut().find(|known| {
             let names = |conduct: &Conduct| {
@@ -115,13 +115,13 @@ fn judge(
     if sums.count == 0 || blocked.wait.is_some_and(|wait| asks_for_the_gil(wait, thresholds)) {
         return None;
     }
-    let mean_ns = sums.ns as f64 / sums.count as f64;
+    let mean_ns = sums.blocked_ns() as f64 / sums.count as f64;
     // A conduct begins when its first standstill ends.
     let window_ns = (covered_ns.max(now_ns.saturating_sub(first_ns).min(thresholds.window_ns))
         as f64
         + mean_ns)
         .max(5.0 * SECOND_NS as f64);
-    let share = sums.ns as f64 / window_ns;
+    let share = sums.blocked_ns() as f64 / window_ns;
     let severity = match mean_ns as u64 {
         ns if ns >= thresholds.critical_ns => Severity::Critical,
         ns if ns >= thresholds.high_ns => Severity::High,
@@ -191,7 +191,7 @@ fn tasks(blocked: &Blocked<'_>, ledger: &Ledger) -> Vec<String> {
     let mut held: BTreeMap<String, u64> = BTreeMap::new();
     for (id, deed) in lines.flat_map(|line| &line.objects) {
         if let Some(Object::Task(name)) = ledger.object(*id) {
-            *held.entry(name.clone()).or_default() += deed.sums.ns;
+            *held.entry(name.clone()).or_default() += deed.sums.blocked_ns();
         }
     }
     let mut names: Vec<(u64, String)> = held.into_iter().map(|(name, ns)| (ns, name)).collect();
@@ -213,7 +213,7 @@ fn asks_for_the_gil(wait: &Conduct, thresholds: &EventLoopBlockedThresholds) -> 
     let sums = wait.total.sums;
     wait.act == Act::Wait(WaitClass::Lock)
         && sums.repeats * 2 > sums.count
-        && sums.ns < thresholds.gil_ns.saturating_mul(sums.count)
+        && sums.blocked_ns() < thresholds.gil_ns.saturating_mul(sums.count)
 }
 
 fn advice(wait: Option<&Conduct>) -> &'static str {

@@ -48,7 +48,7 @@ pub(super) fn evaluate(
 ) {
     let mut waited: HashMap<ProcessId, u64> = HashMap::new();
     for conduct in ledger.conducts_of(Act::Queue) {
-        *waited.entry(conduct.process).or_default() += conduct.total.sums.ns;
+        *waited.entry(conduct.process).or_default() += conduct.total.sums.blocked_ns();
     }
     for conduct in ledger.conducts_of(Act::Queue) {
         let all_ns = waited.get(&conduct.process).copied().unwrap_or_default();
@@ -64,8 +64,8 @@ fn finding(
     now_ns: u64,
 ) -> Option<Finding> {
     let sums = conduct.total.sums;
-    let mean_ns = sums.ns / sums.count.max(1);
-    let explained = sums.ns as f64 / all_ns.max(1) as f64;
+    let mean_ns = sums.blocked_ns() / sums.count.max(1);
+    let explained = sums.blocked_ns() as f64 / all_ns.max(1) as f64;
     let alone = conduct.total.flags <= thresholds.holders;
     let long = sums.max_ns >= thresholds.longest_ns && mean_ns >= thresholds.mean_ns;
     conduct.site.as_ref()?;
@@ -84,14 +84,14 @@ fn finding(
         wording::count(sums.count),
         wording::duration(mean_ns),
         wording::duration(sums.max_ns),
-        wording::duration(sums.ns),
+        wording::duration(sums.blocked_ns()),
     );
     let evidence = BTreeMap::from([
         ("connections", Evidence::Count(sums.count)),
         ("explained_share", Evidence::Measure(wording::rounded(explained))),
         ("longest_seconds", Evidence::Measure(wording::seconds(sums.max_ns))),
         ("mean_seconds", Evidence::Measure(wording::seconds(mean_ns))),
-        ("waited_seconds", Evidence::Measure(wording::seconds(sums.ns))),
+        ("waited_seconds", Evidence::Measure(wording::seconds(sums.blocked_ns()))),
     ]);
     let critical = sums.max_ns >= thresholds.critical_ns;
     let advice = "Serve each connection by a thread of its own (`ThreadingHTTPServer`, \

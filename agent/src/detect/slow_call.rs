@@ -35,8 +35,8 @@ thresholds! {
         /// The same where the mean is below `high_ns`: 0.015. On a machine that is busy elsewhere,
         /// answers that take 5 ms take 20 now and then.
         pub medium_share: f64 = 0.015,
-        /// Mean length from which the answer of a peer or the flush of a disk is told at all: 30
-        /// ms. A service that asks its database and its neighbours waits 10 to 20 ms for them all
+        /// Mean length from which the answer of a peer or a command, or the flush of a disk, is told
+        /// at all: 30 ms. A service that asks its database and its neighbours waits 10 to 20 ms for them all
         /// day long.
         pub answer_ns: u64 = 30_000_000,
         /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait
@@ -58,7 +58,7 @@ thresholds! {
 
 /// Parts of files whose waits between the call and the responsible line are for work: servers that
 /// wait for a request, workers that wait for a job.
-const WAIT_FOR_WORK: [&str; 10] = [
+const WAIT_FOR_WORK: [&str; 11] = [
     "/multiprocessing/",
     "/concurrent/futures/",
     "/socketserver.py",
@@ -66,6 +66,7 @@ const WAIT_FOR_WORK: [&str; 10] = [
     "/wsgiref/",
     "/gunicorn/",
     "/kombu/",
+    "/rq/",
     "/pika/",
     "/kafka/",
     "/asyncio/",
@@ -143,8 +144,8 @@ fn limit_of(
     }
 }
 
-/// Whether such a call waits for what somebody else does: a peer, a disk, which the page cache waits
-/// for too when there is much to write.
+/// Whether such a call waits for what somebody else does: a peer, a command, a disk, which the page
+/// cache waits for too when there is much to write.
 fn is_answer(class: WaitClass, conduct: &Conduct) -> bool {
     let on_files = || {
         let mut kinds = conduct.objects.values().map(|d| DescriptorKind::of(d.made_by, d.mode));
@@ -152,6 +153,7 @@ fn is_answer(class: WaitClass, conduct: &Conduct) -> bool {
     };
     matches!(class, WaitClass::Receive | WaitClass::Poll | WaitClass::Sync)
         || class == WaitClass::Write && on_files()
+        || class == WaitClass::Read && in_subprocess(conduct)
 }
 
 /// The frames between the call and the responsible line, that line included.
@@ -190,10 +192,10 @@ fn judge(
         .values()
         .filter_map(|deed| Some((deed, limit_of(conduct, class, deed, thresholds)?)))
         .collect();
-    let counted_ns: u64 = counted.iter().map(|(deed, _)| deed.sums.ns).sum();
+    let counted_ns: u64 = counted.iter().map(|(deed, _)| deed.sums.blocked_ns()).sum();
     let limit = counted.iter().map(|(_, limit)| *limit).fold(f64::INFINITY, f64::min);
     // Waits that ran out of time, again and again, are a timer.
-    if counted_ns * 2 < total.ns || total.repeats * 2 > total.count {
+    if counted_ns * 2 < total.blocked_ns() || total.repeats * 2 > total.count {
         return None;
     }
     let frames = inner(conduct);
@@ -204,13 +206,13 @@ fn judge(
     if sums.count == 0 {
         return None;
     }
-    let mean_ns = sums.ns as f64 / sums.count as f64;
+    let mean_ns = sums.blocked_ns() as f64 / sums.count as f64;
     // The first of a conduct is known when it ends.
     let window_ns = (covered_ns as f64 + mean_ns).max(5.0 * SECOND_NS as f64);
-    let share = sums.ns as f64 / window_ns;
+    let share = sums.blocked_ns() as f64 / window_ns;
     // Nor is one that goes on known yet: who waits for work is to be told by what has ended.
     let quiet_ns = now_ns.saturating_sub(conduct.total.last_ns) as f64;
-    let waiting = sums.ns as f64 / (covered_ns as f64 + mean_ns - quiet_ns).max(mean_ns);
+    let waiting = sums.blocked_ns() as f64 / (covered_ns as f64 + mean_ns - quiet_ns).max(mean_ns);
     let severity = match mean_ns as u64 {
         ns if ns >= thresholds.critical_ns => Severity::Critical,
         ns if ns >= thresholds.high_ns => Severity::High,
@@ -243,7 +245,7 @@ fn judge(
         ("per_minute", Evidence::Measure(wording::rounded(per_minute))),
         ("mean_ms", Evidence::Measure(wording::rounded(mean_ns / 1e6))),
         ("max_ms", Evidence::Measure(wording::rounded(sums.max_ns as f64 / 1e6))),
-        ("blocked_seconds", Evidence::Measure(wording::seconds(sums.ns))),
+        ("blocked_seconds", Evidence::Measure(wording::seconds(sums.blocked_ns()))),
         ("share_of_time", Evidence::Measure(wording::rounded(share))),
         ("window_seconds", Evidence::Measure(wording::seconds(window_ns as u64))),
     ]);
@@ -311,7 +313,7 @@ fn moves_volume(
     let (mut bytes, mut ns) = (0, 0);
     for moved in same_line(ledger, conduct, act) {
         bytes += moved.total.sums.bytes;
-        ns += moved.total.sums.ns;
+        ns += moved.total.sums.blocked_ns();
     }
     bytes as f64 * SECOND_NS as f64 >= speed * ns.max(1) as f64
 }

@@ -154,6 +154,9 @@ pub struct Sums {
     pub ns: u64,
     /// Nanoseconds of the longest.
     pub max_ns: u64,
+    /// Of the nanoseconds of [`Act::Wait`], [`Act::Stall`] and [`Act::Queue`], those in which the
+    /// thread was ready to run and no CPU was free.
+    pub queued_ns: u64,
     /// See [`Act`].
     pub starts: u64,
     /// See [`Act`].
@@ -163,6 +166,12 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Nanoseconds without those that the thread waited for a CPU: what a line can be blamed for.
+    #[must_use]
+    pub fn blocked_ns(&self) -> u64 {
+        self.ns.saturating_sub(self.queued_ns)
+    }
+
     /// Adds another sum.
     pub fn add(&mut self, other: &Sums) {
         self.count = self.count.saturating_add(other.count);
@@ -170,6 +179,7 @@ impl Sums {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.ns = self.ns.saturating_add(other.ns);
         self.max_ns = self.max_ns.max(other.max_ns);
+        self.queued_ns = self.queued_ns.saturating_add(other.queued_ns);
         self.starts = self.starts.saturating_add(other.starts);
         self.repeats = self.repeats.saturating_add(other.repeats);
         self.repeat_bytes = self.repeat_bytes.saturating_add(other.repeat_bytes);
@@ -184,6 +194,7 @@ impl Sums {
             bytes: self.bytes.saturating_sub(earlier.bytes),
             ns: self.ns.saturating_sub(earlier.ns),
             max_ns: self.max_ns,
+            queued_ns: self.queued_ns.saturating_sub(earlier.queued_ns),
             starts: self.starts.saturating_sub(earlier.starts),
             repeats: self.repeats.saturating_sub(earlier.repeats),
             repeat_bytes: self.repeat_bytes.saturating_sub(earlier.repeat_bytes),

@@ -45,10 +45,18 @@ struct Release {
     output: PathBuf,
 }
 
-/// Makes all of it in the usual place; where that is.
-pub(crate) fn make() -> Result<PathBuf> {
-    run(&Options::default())?;
-    Ok(folder())
+/// Where the results of a run are.
+pub(crate) struct Made {
+    /// What was released, `SHA256SUMS` included.
+    pub(crate) folder: PathBuf,
+    /// The program in all of it.
+    pub(crate) program: PathBuf,
+}
+
+/// Makes all of it in the usual place.
+pub(crate) fn make() -> Result<Made> {
+    let program = release(&Options::default())?;
+    Ok(Made { folder: folder(), program })
 }
 
 fn folder() -> PathBuf {
@@ -56,6 +64,11 @@ fn folder() -> PathBuf {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    release(options).map(|_| ())
+}
+
+/// The program that went into it.
+fn release(options: &Options) -> Result<PathBuf> {
     setup::ensure(&[Set::Build, Set::Dist])?;
     let output = match &options.output {
         Some(output) => output.clone(),
@@ -80,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let copy = output.join("pitviper");
         stage::copy(&program, &copy, 0o755)?;
         println!("{}", copy.display());
-        return Ok(());
+        return Ok(program);
     }
     let machine = std::env::consts::ARCH;
     let release = Release { program, version: version()?, machine, epoch, output };
@@ -89,7 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for file in &made {
         println!("{}", file.display());
     }
-    Ok(())
+    Ok(release.program)
 }
 
 /// The workspace's version.

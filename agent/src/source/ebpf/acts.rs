@@ -81,6 +81,7 @@ pub(super) fn counters(key: &types::act_key, sum: &types::act_sum) -> Option<Act
             bytes: sum.bytes,
             ns: sum.ns,
             max_ns: sum.max_ns,
+            queued_ns: sum.queued_ns,
             starts: sum.starts,
             repeats: sum.repeats,
             repeat_bytes: sum.repeat_bytes,

@@ -2,16 +2,19 @@
 //! interpreter at hand.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+
+use self::tally::Tally;
 
 use crate::interpreters::{self, Interpreter};
 use crate::privilege::Privilege;
 use crate::setup::{self, Set};
-use crate::{cargo, dist, process, roots, workspace};
+use crate::{cargo, dist, roots, workspace};
+
+mod tally;
+mod turns;
 
 /// Fewer minor versions than this are no test of the reading of interpreters.
 const ENOUGH_MINORS: usize = 5;
@@ -64,30 +67,31 @@ fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> 
         );
     }
     let interpreters = choose_interpreters(options)?;
-    let program = cargo::build_pitviper()?;
-    let tests = cargo::executables(&["test", "--package", "pitviper-tests", "--no-run"])?;
-
-    // Whoever picks tests waits for it only if they need it: they make it themselves then.
-    let released = match options.filter {
-        None => Some(dist::make()?),
-        Some(_) => None,
+    // Whoever picks tests waits for a release only if they need it: they make it themselves then.
+    let (program, released) = match options.filter {
+        None => {
+            let made = dist::make()?;
+            (made.program, Some(made.folder))
+        }
+        Some(_) => (cargo::build_pitviper()?, None),
     };
+    let tests = cargo::executables(&["test", "--package", "pitviper-tests", "--no-run"])?;
 
     let pythons = interpreters::describe(&interpreters);
     let before = tally.passed + tally.failed;
-    for test in tests {
+    let command = |test: &PathBuf| {
         let mut variables: Vec<(&str, &OsStr)> = vec![
             ("PITVIPER_BIN", program.as_os_str()),
             ("PITVIPER_PYTHONS", OsStr::new(&pythons)),
             ("RUST_BACKTRACE", OsStr::new("1")),
         ];
         variables.extend(released.as_deref().map(|folder| ("PITVIPER_DIST", folder.as_os_str())));
-        let mut command = privilege.command_with(variables, &test);
+        let mut command = privilege.command_with(variables, test);
         // Where `cargo test` would run it.
         command.current_dir(workspace::root().join("tests")).args(&options.filter);
-        eprintln!("     Running {}", test.display());
-        tally.run(&mut command)?;
-    }
+        command
+    };
+    turns::run(tests, command, tally)?;
     if tally.passed + tally.failed == before {
         bail!("no end-to-end test ran");
     }
@@ -120,73 +124,4 @@ fn choose_interpreters(options: &Options) -> Result<Vec<Interpreter>> {
         eprintln!("Note: {shortage}; the tests run with these.");
     }
     Ok(interpreters)
-}
-
-/// What the test programs report, added up.
-#[derive(Default)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    /// The commands that did not end well, a build that failed among them.
-    broken: Vec<String>,
-}
-
-impl Tally {
-    /// Runs a command and shows what it writes, counting results on the way.
-    fn run(&mut self, command: &mut Command) -> Result<()> {
-        let name = process::display(command);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("failed to start `{name}`"))?;
-        if let Some(stdout) = child.stdout.take() {
-            for line in BufReader::new(stdout).lines() {
-                let line = line.with_context(|| format!("failed to read from `{name}`"))?;
-                self.count(&line);
-                println!("{line}");
-            }
-        }
-        let status = child.wait().with_context(|| format!("failed to wait for `{name}`"))?;
-        if !status.success() {
-            self.broken.push(format!("`{name}` ({status})"));
-        }
-        Ok(())
-    }
-
-    /// Adds a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; …`.
-    fn count(&mut self, line: &str) {
-        let Some(result) = line.strip_prefix("test result: ") else { return };
-        for part in result.split(['.', ';']) {
-            let Some((number, what)) = part.trim().split_once(' ') else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                _ => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_add_up() {
-        let mut tally = Tally::default();
-        tally.count("running 3 tests");
-        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.05s");
-        tally.count("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s");
-        assert_eq!((tally.passed, tally.failed), (15, 2));
-    }
-
-    #[test]
-    fn a_failing_command_is_remembered_and_its_results_kept() {
-        let mut tally = Tally::default();
-        let script = "echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 101";
-        tally.run(Command::new("sh").args(["-c", script])).unwrap();
-        assert_eq!((tally.passed, tally.failed), (1, 1));
-        assert_eq!(tally.broken.len(), 1);
-    }
 }
