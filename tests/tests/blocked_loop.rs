@@ -23,9 +23,9 @@ const HARMLESS: [&str; 2] = ["none", "thread"];
 /// How long a finding may take from the first request on.
 const CONFIRMED: Duration = Duration::from_secs(30);
 /// Far longer than a finding takes.
-const WATCHED: &str = "20s";
+const WATCHED: &str = "15s";
 const LIMIT: Duration = Duration::from_secs(60);
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 
 struct Case {
     python: Interpreter,

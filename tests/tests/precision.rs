@@ -133,6 +133,7 @@ fn watch_once(target: &mut Target, begun: &mut bool) -> Result<Duration> {
     let start = Instant::now();
     if !*begun {
         target.tell("go")?;
+        target.expect("WORK")?;
         *begun = true;
     }
     let ended = agent.ended(LIMIT)?;

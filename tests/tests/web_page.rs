@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use pitviper_tests::agent::Agent;
+use pitviper_tests::agent::{self, Agent};
 use pitviper_tests::deadline::wait_for;
 use pitviper_tests::lines::Lines;
 use pitviper_tests::requirements::{met, skip, tell};
@@ -46,7 +46,8 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     let args = ["file".as_ref(), INTERVAL.as_ref(), folder.path().as_os_str()];
     let mut leaking = Target::start(&interpreter::pick(4)?, "leak.py", &args)?;
     let mut hostile = Target::start_plain(&interpreter::pick(3)?, "hostile_names.py")?;
-    let (agent, leak_port) = attach(&leaking)?;
+    let leak_port = http::free_port()?;
+    let agent = follow(folder.path(), leak_port)?;
     let (mut hostile_agent, hostile_port) = attach(&hostile)?;
     hostile.tell("go")?;
     hostile.expect("DONE")?;
@@ -71,11 +72,22 @@ fn the_page_shows_a_leak_in_chromium() -> Result<()> {
     let taken = fs::read_dir(&pictures)?.count();
     ensure!(taken >= 20, "{taken} pictures in {}", pictures.display());
     tell(&format!("{test}: the leak appeared after {appeared} ms"));
-    for agent in [agent, hostile_agent] {
-        let ended = agent.stop()?;
+    for watching in [agent, hostile_agent] {
+        let ended = watching.stop()?;
         ensure!(ended.code().is_some_and(|code| code <= 1), "{}: {:?}", ended.status, ended.stderr);
     }
     Ok(())
+}
+
+/// The agent of the host, for the one program that leaks into `folder`; its page is at the port.
+fn follow(folder: &Path, port: u16) -> Result<Agent> {
+    let program = agent::program()?;
+    Agent::follow_host(|| {
+        let mut command = Command::new(&program);
+        command.arg("agent").arg(format!("--include=cmdline=leak\\.py .*{}", folder.display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        Ok(command)
+    })
 }
 
 /// Watches a process; the page is at the port.

@@ -21,19 +21,27 @@ pub(crate) fn command() -> Command {
 /// Builds the program as it is released, as the user who runs this; its path.
 pub(crate) fn build_pitviper() -> Result<PathBuf> {
     eprintln!("Building pitviper (release).");
-    let built = executables(&["build", "--release", "--package", "pitviper"])?;
-    built.into_iter().next().context("cargo built no executable of the package pitviper")
-}
-
-/// Builds and returns the executables that cargo made, in its order.
-pub(crate) fn executables(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command = command();
-    command.args(arguments);
-    executables_of(command)
+    command.args(["build", "--release", "--package", "pitviper"]);
+    one_executable(command)
 }
 
-/// The same for a whole command of cargo's.
-pub(crate) fn executables_of(mut command: Command) -> Result<Vec<PathBuf>> {
+/// Builds by such a command the one executable of it; its path.
+pub(crate) fn one_executable(command: Command) -> Result<PathBuf> {
+    let built = executables(command)?.into_iter().next();
+    Ok(built.context("cargo built no executable of the package pitviper")?.program)
+}
+
+/// What cargo made.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Executable {
+    pub(crate) program: PathBuf,
+    /// The folder of its package, where cargo would run a test.
+    pub(crate) package: PathBuf,
+}
+
+/// Builds by a command of cargo's; the executables that it made, in its order.
+pub(crate) fn executables(mut command: Command) -> Result<Vec<Executable>> {
     command.arg("--message-format=json-render-diagnostics");
     let mut child = command
         .stdout(Stdio::piped())
@@ -53,12 +61,14 @@ pub(crate) fn executables_of(mut command: Command) -> Result<Vec<PathBuf>> {
 }
 
 /// The executable that one of cargo's messages announces.
-fn executable(message: &str) -> Option<PathBuf> {
+fn executable(message: &str) -> Option<Executable> {
     let message: Value = serde_json::from_str(message).ok()?;
     if message.get("reason")?.as_str()? != "compiler-artifact" {
         return None;
     }
-    Some(PathBuf::from(message.get("executable")?.as_str()?))
+    let program = PathBuf::from(message.get("executable")?.as_str()?);
+    let manifest = PathBuf::from(message.get("manifest_path")?.as_str()?);
+    Some(Executable { program, package: manifest.parent()?.to_owned() })
 }
 
 #[cfg(test)]
@@ -67,9 +77,11 @@ mod tests {
 
     #[test]
     fn only_artifacts_with_an_executable_count() {
-        let program = r#"{"reason":"compiler-artifact","executable":"/t/release/pitviper"}"#;
+        let program = r#"{"reason":"compiler-artifact","manifest_path":"/w/agent/Cargo.toml",
+            "executable":"/t/release/pitviper"}"#;
         let library = r#"{"reason":"compiler-artifact","executable":null}"#;
-        assert_eq!(executable(program), Some(PathBuf::from("/t/release/pitviper")));
+        let made = Executable { program: "/t/release/pitviper".into(), package: "/w/agent".into() };
+        assert_eq!(executable(program), Some(made));
         assert_eq!(executable(library), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
         assert_eq!(executable("warning: not JSON"), None);

@@ -24,6 +24,7 @@ pub(crate) fn check() -> Result<()> {
 
 fn comparison() -> Command {
     let mut command = cargo::command();
-    command.args(["test", "--quiet", "--package", "pitviper", "--lib", "the_reference_is_current"]);
+    // The whole workspace, as the tests are: other features of what it depends on are another build.
+    command.args(["test", "--quiet", "--workspace", "--lib", "the_reference_is_current"]);
     command
 }

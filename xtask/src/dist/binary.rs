@@ -26,8 +26,7 @@ pub(super) fn build(epoch: u64) -> Result<PathBuf> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\u{1f}"))
         .env("LIBBPF_SYS_LIBRARY_PATH", static_libraries()?)
         .env("SOURCE_DATE_EPOCH", epoch.to_string());
-    let built = cargo::executables_of(command)?;
-    built.into_iter().next().context("cargo built no executable of the package pitviper")
+    cargo::one_executable(command)
 }
 
 /// Static, and without this machine's paths: those show in messages of panics.

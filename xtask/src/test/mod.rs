@@ -2,12 +2,13 @@
 //! interpreter at hand.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use self::tally::Tally;
-
+use crate::cargo::Executable;
 use crate::interpreters::{self, Interpreter};
 use crate::privilege::Privilege;
 use crate::setup::{self, Set};
@@ -38,12 +39,21 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Set::Build, Set::Test])?;
     let mut tally = Tally::default();
-    if !options.end_to_end {
-        let mut command = cargo::command();
-        command.args(["test", "--workspace", "--exclude", "pitviper-tests", "--no-fail-fast"]);
-        tally.run(&mut command)?;
+    // In one go: packages built apart get other features of what they depend on, and all of that
+    // is built again.
+    let mut build = cargo::command();
+    build.args(["test", "--workspace", "--no-run"]);
+    if options.unit {
+        build.args(["--exclude", "pitviper-tests"]);
     }
-    let interpreters = if options.unit { Vec::new() } else { end_to_end(options, &mut tally)? };
+    let (end_to_end, unit) = cargo::executables(build)?
+        .into_iter()
+        .partition(|test| test.package == workspace::root().join("tests"));
+    if !options.end_to_end {
+        unit_tests(unit, &mut tally)?;
+    }
+    let interpreters =
+        if options.unit { Vec::new() } else { end_to_end_tests(end_to_end, options, &mut tally)? };
     if !interpreters.is_empty() {
         let labels: Vec<String> = interpreters.iter().map(Interpreter::label).collect();
         println!("\nPython versions: {}", labels.join(", "));
@@ -55,7 +65,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> {
+fn unit_tests(tests: Vec<Executable>, tally: &mut Tally) -> Result<()> {
+    for test in tests {
+        eprintln!("     Running {}", test.program.display());
+        tally.run(Command::new(test.program).current_dir(test.package))?;
+    }
+    // Those in the documentation, which cargo builds as it runs them.
+    tally.run(cargo::command().args(["test", "--workspace", "--doc", "--no-fail-fast"]))
+}
+
+fn end_to_end_tests(
+    tests: Vec<Executable>,
+    options: &Options,
+    tally: &mut Tally,
+) -> Result<Vec<Interpreter>> {
     let privilege = Privilege::obtain(
         "load eBPF programs in the end-to-end tests",
         "cargo xtask test    (`cargo xtask test --unit` needs no root)",
@@ -75,20 +98,18 @@ fn end_to_end(options: &Options, tally: &mut Tally) -> Result<Vec<Interpreter>> 
         }
         Some(_) => (cargo::build_pitviper()?, None),
     };
-    let tests = cargo::executables(&["test", "--package", "pitviper-tests", "--no-run"])?;
 
     let pythons = interpreters::describe(&interpreters);
     let before = tally.passed + tally.failed;
-    let command = |test: &PathBuf| {
+    let command = |test: &Executable| {
         let mut variables: Vec<(&str, &OsStr)> = vec![
             ("PITVIPER_BIN", program.as_os_str()),
             ("PITVIPER_PYTHONS", OsStr::new(&pythons)),
             ("RUST_BACKTRACE", OsStr::new("1")),
         ];
         variables.extend(released.as_deref().map(|folder| ("PITVIPER_DIST", folder.as_os_str())));
-        let mut command = privilege.command_with(variables, test);
-        // Where `cargo test` would run it.
-        command.current_dir(workspace::root().join("tests")).args(&options.filter);
+        let mut command = privilege.command_with(variables, &test.program);
+        command.current_dir(&test.package).args(&options.filter);
         command
     };
     turns::run(tests, command, tally)?;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
@@ -13,6 +13,7 @@ use std::{io, thread};
 use anyhow::{Context as _, Result};
 
 use super::tally::Tally;
+use crate::cargo::Executable;
 use crate::process;
 
 /// Tests that run beside those of the other rows. In a row they take turns: a host has one agent.
@@ -44,13 +45,13 @@ const AT_ONCE: usize = 2;
 
 /// Runs all of `tests`, each by `command`.
 pub(super) fn run(
-    tests: Vec<PathBuf>,
-    command: impl Fn(&PathBuf) -> Command + Sync,
+    tests: Vec<Executable>,
+    command: impl Fn(&Executable) -> Command + Sync,
     tally: &mut Tally,
 ) -> Result<()> {
     let (alone, rows) = split(tests);
     for test in alone {
-        eprintln!("     Running {}", test.display());
+        eprintln!("     Running {}", test.program.display());
         tally.run(&mut command(&test))?;
     }
     let rows = Mutex::new(rows);
@@ -60,13 +61,13 @@ pub(super) fn run(
             let row = rows.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(row) = row else { return Ok(()) };
             for test in row {
-                eprintln!("     Running {} beside another", test.display());
+                eprintln!("     Running {} beside another", test.program.display());
                 let mut command = command(&test);
                 let name = process::display(&command);
                 let (written, status) =
                     output(&mut command).with_context(|| format!("failed to run `{name}`"))?;
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                println!("\n     Ended {}", test.display());
+                println!("\n     Ended {}", test.program.display());
                 tally.ran(name, &written, status);
             }
         }
@@ -81,12 +82,15 @@ pub(super) fn run(
 }
 
 /// Those that run alone, in their order, and the rows of the others that are there.
-fn split(tests: Vec<PathBuf>) -> (Vec<PathBuf>, VecDeque<Vec<PathBuf>>) {
-    let (beside, alone): (Vec<_>, Vec<_>) =
-        tests.into_iter().partition(|test| BESIDE.iter().flat_map(|row| *row).any(|n| is(test, n)));
-    let of = |name: &&str| beside.iter().find(|test| is(test, name)).cloned();
-    let rows = BESIDE.iter().map(|row| row.iter().filter_map(of).collect());
-    (alone, rows.filter(|row: &Vec<_>| !row.is_empty()).collect())
+fn split(tests: Vec<Executable>) -> (Vec<Executable>, VecDeque<Vec<Executable>>) {
+    let mut alone = tests;
+    let mut take = |name: &&str| {
+        let place = alone.iter().position(|test| is(&test.program, name))?;
+        Some(alone.remove(place))
+    };
+    let rows: Vec<Vec<_>> =
+        BESIDE.iter().map(|row| row.iter().filter_map(&mut take).collect()).collect();
+    (alone, rows.into_iter().filter(|row| !row.is_empty()).collect())
 }
 
 /// Cargo calls a test's executable by the test and a hash.
@@ -110,15 +114,19 @@ fn output(command: &mut Command) -> Result<(String, ExitStatus)> {
 mod tests {
     use super::*;
 
-    fn paths(names: &[&str]) -> Vec<PathBuf> {
-        names.iter().map(|name| PathBuf::from(format!("/t/{name}-0a1b"))).collect()
+    fn tests(names: &[&str]) -> Vec<Executable> {
+        let test = |name: &&str| Executable {
+            program: format!("/t/{name}-0a1b").into(),
+            package: "/w/tests".into(),
+        };
+        names.iter().map(test).collect()
     }
 
     #[test]
     fn a_test_that_no_row_names_runs_alone() {
-        let (alone, rows) = split(paths(&["fd_leak", "precision", "push", "new", "dashboards"]));
-        assert_eq!(alone, paths(&["precision", "new"]));
-        assert_eq!(rows, [paths(&["dashboards", "push"]), paths(&["fd_leak"])]);
+        let (alone, rows) = split(tests(&["fd_leak", "precision", "push", "new", "dashboards"]));
+        assert_eq!(alone, tests(&["precision", "new"]));
+        assert_eq!(rows, [tests(&["dashboards", "push"]), tests(&["fd_leak"])]);
     }
 
     #[test]
@@ -139,13 +147,13 @@ mod tests {
     #[test]
     fn all_are_run_once_and_all_failures_told() {
         let mut tally = Tally::default();
-        let command = |test: &PathBuf| {
+        let command = |test: &Executable| {
             let mut command = Command::new("sh");
             let script = "echo 'test result: ok. 1 passed; 0 failed'; test $0 != /t/push-0a1b";
-            command.args(["-c", script]).arg(test);
+            command.args(["-c", script]).arg(&test.program);
             command
         };
-        run(paths(&["fd_leak", "precision", "push", "metrics"]), command, &mut tally).unwrap();
+        run(tests(&["fd_leak", "precision", "push", "metrics"]), command, &mut tally).unwrap();
         assert_eq!((tally.passed, tally.broken.len()), (4, 1));
     }
 }
