@@ -262,8 +262,8 @@ static __always_inline bool uses(__u32 class) {
 
 static __noinline int ends(struct pt_regs *regs, __s64 result, __u64 number, __u32 class,
                            __u32 wait) {
-    __s64 blocked;
     __u64 object = 0;
+    __s64 blocked;
     struct call c = {};
 
     c.task = bpf_get_current_task_btf();

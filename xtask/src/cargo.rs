@@ -38,6 +38,8 @@ pub(crate) struct Executable {
     pub(crate) program: PathBuf,
     /// The folder of its package, where cargo would run a test.
     pub(crate) package: PathBuf,
+    /// Whether it runs tests; cargo also makes the programs that tests of a package may start.
+    pub(crate) is_test: bool,
 }
 
 /// Builds by a command of cargo's; the executables that it made, in its order.
@@ -68,7 +70,8 @@ fn executable(message: &str) -> Option<Executable> {
     }
     let program = PathBuf::from(message.get("executable")?.as_str()?);
     let manifest = PathBuf::from(message.get("manifest_path")?.as_str()?);
-    Some(Executable { program, package: manifest.parent()?.to_owned() })
+    let is_test = message.get("profile")?.get("test")?.as_bool()?;
+    Some(Executable { program, package: manifest.parent()?.to_owned(), is_test })
 }
 
 #[cfg(test)]
@@ -78,9 +81,13 @@ mod tests {
     #[test]
     fn only_artifacts_with_an_executable_count() {
         let program = r#"{"reason":"compiler-artifact","manifest_path":"/w/agent/Cargo.toml",
-            "executable":"/t/release/pitviper"}"#;
+            "profile":{"test":false},"executable":"/t/release/pitviper"}"#;
         let library = r#"{"reason":"compiler-artifact","executable":null}"#;
-        let made = Executable { program: "/t/release/pitviper".into(), package: "/w/agent".into() };
+        let made = Executable {
+            program: "/t/release/pitviper".into(),
+            package: "/w/agent".into(),
+            is_test: false,
+        };
         assert_eq!(executable(program), Some(made));
         assert_eq!(executable(library), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);

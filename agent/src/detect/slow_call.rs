@@ -36,8 +36,8 @@ thresholds! {
         /// answers that take 5 ms take 20 now and then.
         pub medium_share: f64 = 0.015,
         /// Mean length from which the answer of a peer or a command, or the flush of a disk, is told
-        /// at all: 30 ms. A service that asks its database and its neighbours waits 10 to 20 ms for them all
-        /// day long.
+        /// at all: 30 ms. A service that asks its database and its neighbours waits 10 to 20 ms for
+        /// them all day long.
         pub answer_ns: u64 = 30_000_000,
         /// Share of a thread's time from which a wait for a connection, a lock or a child is a wait
         /// for work: 0.93. A supervisor waits for its children, a stand-by for its lock.

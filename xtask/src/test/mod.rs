@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let (end_to_end, unit) = cargo::executables(build)?
         .into_iter()
+        .filter(|built| built.is_test)
         .partition(|test| test.package == workspace::root().join("tests"));
     if !options.end_to_end {
         unit_tests(unit, &mut tally)?;

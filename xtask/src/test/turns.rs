@@ -118,6 +118,7 @@ mod tests {
         let test = |name: &&str| Executable {
             program: format!("/t/{name}-0a1b").into(),
             package: "/w/tests".into(),
+            is_test: true,
         };
         names.iter().map(test).collect()
     }
