@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import companions
 import handshake
 
 COMPUTES = 0.02
@@ -41,7 +42,12 @@ async def work():
 
 def main():
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(OTHERS)]
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", "while True: pass"], preexec_fn=companions.die_with_parent
+        )
+        for _ in range(OTHERS)
+    ]
     try:
         handshake.start()
         threading.Thread(target=hear_the_end, daemon=True).start()

@@ -313,7 +313,7 @@ fn moves_volume(
     let (mut bytes, mut ns) = (0, 0);
     for moved in same_line(ledger, conduct, act) {
         bytes += moved.total.sums.bytes;
-        ns += moved.total.sums.blocked_ns();
+        ns += moved.total.sums.ns;
     }
     bytes as f64 * SECOND_NS as f64 >= speed * ns.max(1) as f64
 }
