@@ -10,7 +10,7 @@
 
 use pitviper::event::{CodeRecord, ProcessId, RawBytes, RawFrame, RawString, StackRecord};
 use pitviper::python::{
-    Code, CodeTable, Interpreter, Layout, ReadError, ReadMemory, Recorded, Version,
+    Code, CodeTable, Interpreter, Layout, ReadError, ReadMemory, Recorded, ThreadSlot, Version,
     complete_from_memory, read_code, thread_states, walk,
 };
 use proptest::prelude::*;
@@ -103,13 +103,46 @@ fn layout(version: Version, memory: &Forged) -> Layout {
     Layout::read(version, memory, BASE).or_else(|_| Layout::read(older, memory, BASE)).unwrap()
 }
 
-/// Words of `_Py_DebugOffsets` in 3.13 that hold the size of a struct, and the one that holds
-/// `co_code_adaptive`, which must follow all other fields of its struct.
-const SIZES: [usize; 9] = [3, 6, 19, 28, 34, 44, 46, 64, 67];
-const BYTECODE: usize = 43;
+/// Words of `_Py_DebugOffsets` of a feature release.
+struct Block {
+    minor: u8,
+    words: usize,
+    /// Those that hold the size of a struct.
+    sizes: &'static [usize],
+    /// The size of `PyObject`, which is one of two, and `ob_type` in it.
+    object: usize,
+    /// `co_code_adaptive`, which must follow all other fields of its struct.
+    bytecode: usize,
+    /// Offsets in a frame, which lie near its beginning.
+    frame: std::ops::Range<usize>,
+}
 
-/// Words that hold offsets in a frame, which lie near its beginning.
-const IN_FRAME: std::ops::Range<usize> = 29..34;
+const BLOCKS: [Block; 3] = [
+    Block {
+        minor: 13,
+        words: 73,
+        sizes: &[3, 6, 19, 28, 34, 44, 46, 64, 67],
+        object: 44,
+        bytecode: 43,
+        frame: 29..34,
+    },
+    Block {
+        minor: 14,
+        words: 95,
+        sizes: &[3, 6, 22, 31, 39, 50, 52, 74, 77, 83],
+        object: 50,
+        bytecode: 48,
+        frame: 32..39,
+    },
+    Block {
+        minor: 15,
+        words: 111,
+        sizes: &[3, 6, 22, 39, 47, 58, 60, 86, 89, 99],
+        object: 58,
+        bytecode: 56,
+        frame: 40..47,
+    },
+];
 
 proptest! {
     #[test]
@@ -122,7 +155,7 @@ proptest! {
             layout,
             runtime: BASE,
             code_type: None,
-            thread_slot: 0,
+            thread_slot: ThreadSlot { array: None, offset: 0 },
             resource_warning: None,
             code_dealloc: None,
         };
@@ -140,25 +173,31 @@ proptest! {
 
     #[test]
     fn forged_debug_offsets_give_offsets_inside_their_structs(
-        mut numbers in prop::collection::vec((0..60_u64).prop_map(|word| word * 8), 73),
-        forged in 3..73_usize,
+        block in prop::sample::select((0..BLOCKS.len()).collect::<Vec<_>>()),
+        mut numbers in prop::collection::vec((0..60_u64).prop_map(|word| word * 8), 111),
+        forged in 3..111_usize,
         with in any::<u64>(),
         forge in any::<bool>(),
+        free_threaded in any::<bool>(),
     ) {
-        for size in SIZES {
+        let block = &BLOCKS[block];
+        for &size in block.sizes {
             numbers[size] = 512;
         }
-        numbers[BYTECODE] = 504;
-        for offset in IN_FRAME {
+        numbers[block.object] = if free_threaded { 32 } else { 16 };
+        numbers[block.object + 1] = 8;
+        numbers[block.bytecode] = 504;
+        for offset in block.frame.clone() {
             numbers[offset] %= 240;
         }
         if forge {
             numbers[forged] = with;
         }
+        numbers.truncate(block.words);
+        numbers[2] = free_threaded.into();
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         bytes[..8].copy_from_slice(b"xdebugpy");
-        bytes[16..24].fill(0);
-        let version = Version { major: 3, minor: 13, micro: 0 };
+        let version = Version { major: 3, minor: block.minor, micro: 0 };
         let memory = Forged { bytes, wraps: false };
         let layout = Layout::read(version, &memory, BASE);
         prop_assert!(forge || layout.is_ok());

@@ -37,12 +37,13 @@ static __always_inline void read_text(struct text *text, __u8 *data, __u32 capac
     if (bpf_probe_read_user(&length, sizeof(length), (void *)(address + layout->str_length)) ||
         bpf_probe_read_user(&state, sizeof(state), (void *)(address + layout->str_state)))
         return;
-    kind = (state >> 2) & 7;
+    state >>= layout->str_kind_shift & 31;
+    kind = state & 7;
     text->length = length;
     text->kind = kind;
-    if (!(state & (1 << 5))) /* not compact: the agent reads it */
+    if (!(state & (1 << 3))) /* not compact: the agent reads it */
         return;
-    address += state & (1 << 6) ? layout->str_ascii : layout->str_compact;
+    address += state & (1 << 4) ? layout->str_ascii : layout->str_compact;
     size = length > capacity ? capacity : length * kind;
     barrier_var(size); /* else clang drops the bound that the verifier asks for */
     if (size > capacity)

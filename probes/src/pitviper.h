@@ -73,7 +73,10 @@ enum wait_class {
 /* ---- the interpreter, as the walker sees it: offsets in bytes, ABSENT where there is none ---- */
 
 struct layout {
-    __s64 slot; /* from the thread pointer to the slot that holds the thread state */
+    /* To the slot that holds the thread state: from the thread pointer, or from the array that the
+     * pointer at `slot_array` behind the thread pointer leads to. */
+    __s64 slot;
+    __u16 slot_array;
     __u16 ready;
     __u16 cframe; /* 3.11, 3.12: thread state -> cframe, which then holds `frame` */
     __u16 frame;
@@ -87,7 +90,7 @@ struct layout {
     __u8 owner;
     __u8 frame_size;
     __u8 contiguous; /* frames lie in data-stack chunks, innermost highest */
-    __u8 pad;
+    __u8 bytecode_index; /* 3.14+, free-threaded: which copy of the bytecode runs; 0: there is one */
     __u16 co_filename;
     __u16 co_name;
     __u16 co_qualname;
@@ -95,13 +98,16 @@ struct layout {
     __u16 co_flags;
     __u16 co_line_table;
     __u16 co_bytecode;
+    __u16 co_bytecode_copies;
     __u16 co_first_traceable;
     __u16 str_length;
     __u16 str_state;
+    __u16 str_kind_shift;
     __u16 str_ascii;
     __u16 str_compact;
     __u16 bytes_size;
     __u16 bytes_data;
+    __u16 ob_size; /* of the head that each object has */
     __u16 ob_type;
     __u16 tp_name;
 };
@@ -352,7 +358,8 @@ struct object_life {
 
 /* asyncio in one address space: where its running tasks and their names lie. */
 struct asyncio {
-    __u64 current_tasks; /* the dict */
+    __u64 current_tasks; /* the dict; unless: */
+    __u64 running_task;  /* 3.14+: offset of the task in the thread state */
     __u32 process;
     __u32 named; /* distinct names that were told */
     __u16 task_coro;

@@ -2,7 +2,8 @@
 /*
  * The name of the asyncio task that a thread runs.
  *
- * asyncio keeps a dict {loop: running task}. A task belongs to this thread when the frame of its
+ * asyncio keeps a dict {loop: running task}, and from 3.14 on each thread state has its own task. A
+ * task belongs to this thread when the frame of its
  * coroutine is on the thread's own stack, which has just been walked: a torn read of the dict, the
  * task of another thread's loop, or a wrong offset finds no such frame, and so no wrong name. Where
  * no task is this thread's, none is missing: it runs a callback while another thread's loop runs
@@ -15,10 +16,10 @@
 /* Entries of the dict that are looked at: the newest. A step of a task makes its loop's anew. */
 #define TASKS      16
 #define ENTRY_SIZE 24
-/* Offsets that are the same in 3.8 to 3.13. */
-#define DICT_KEYS  32
-#define TYPE_FLAGS 168
-#define INT_DIGITS 24
+/* Offsets behind the head of an object, the same since 3.8. */
+#define DICT_KEYS  16
+#define TYPE_FLAGS 152
+#define INT_DIGITS 8
 /* Bits of a type's flags. */
 #define INT_SUBCLASS (1ULL << 24)
 #define STR_SUBCLASS (1ULL << 28)
@@ -61,11 +62,12 @@ static __always_inline __u64 task_frame(const struct asyncio *asyncio, __u64 tas
 }
 
 /* Copies the newest entries of the dict to `s->object.data`; returns how many, or -1. */
-static __always_inline int current_tasks(struct scratch *s, const struct asyncio *asyncio) {
+static __always_inline int current_tasks(struct scratch *s, const struct asyncio *asyncio,
+                                         __u32 head) {
     __u64 keys, indices, count, size;
     __u8 log = 0;
 
-    if (read_u64(&keys, asyncio->current_tasks + DICT_KEYS) ||
+    if (read_u64(&keys, asyncio->current_tasks + head + DICT_KEYS) ||
         read_u64(&count, keys + asyncio->keys_count))
         return -1;
     if (asyncio->keys_log != ABSENT) {
@@ -101,12 +103,12 @@ static __always_inline int read_task_name(struct event_object *event, __u64 task
 
     __builtin_memset(event->data, 0, TASK_NAME_MAX);
     if (read_u64(&name, task + asyncio->task_name) || read_u64(&type, name + layout->ob_type) ||
-        read_u64(&flags, type + TYPE_FLAGS))
+        read_u64(&flags, type + layout->ob_size + TYPE_FLAGS))
         return -1;
     event->cut = event->mode = 0;
     event->size = 8;
     if (flags & INT_SUBCLASS) /* from 3.12 on: digits of 30 bits */
-        return bpf_probe_read_user(event->data, 8, (void *)(name + INT_DIGITS));
+        return bpf_probe_read_user(event->data, 8, (void *)(name + layout->ob_size + INT_DIGITS));
     if (!(flags & STR_SUBCLASS))
         return -1;
     read_text(&text, event->data, TASK_NAME_MAX, name, layout);
@@ -161,14 +163,22 @@ __attribute__((noinline)) __u64 running_task(__u32 tgid, __u32 user) {
     asyncio = bpf_map_lookup_elem(&asyncios, &target->space);
     if (!asyncio)
         return 0;
-    entries = current_tasks(s, asyncio);
-    for (i = 0; i < TASKS; i++) {
-        if (i >= entries)
-            break;
-        task = *(__u64 *)(s->object.data + i * ENTRY_SIZE + 16);
-        if (task && walked(task_frame(asyncio, task), user))
-            break;
-        task = 0; /* taken out, or another thread's */
+    if (asyncio->running_task) {
+        __u64 state = thread_state(bpf_get_current_task_btf(), &target->layout);
+
+        entries = state && !read_u64(&task, state + asyncio->running_task) ? 1 : -1;
+        if (task && !walked(task_frame(asyncio, task), user))
+            task = 0;
+    } else {
+        entries = current_tasks(s, asyncio, target->layout.ob_size);
+        for (i = 0; i < TASKS; i++) {
+            if (i >= entries)
+                break;
+            task = *(__u64 *)(s->object.data + i * ENTRY_SIZE + 16);
+            if (task && walked(task_frame(asyncio, task), user))
+                break;
+            task = 0; /* taken out, or another thread's */
+        }
     }
     if (entries >= 0 && !task)
         return 0;

@@ -16,6 +16,8 @@
 /* Frames that are objects of their own are neighbours below this, and so many are read with one. */
 #define NEAR       1024
 #define NEIGHBOURS 3
+/* Bits of a pointer to an object that may be a tag (3.14+). */
+#define TAG 7ULL
 /* Frames that one call of `walk_some` takes, and the calls that one walk makes at most. */
 #define BATCH   6
 #define BATCHES (MAX_FRAMES / BATCH + 1)
@@ -43,12 +45,26 @@ static __always_inline long refill(struct walk *w, __u64 frame) {
     return bpf_probe_read_user(w->window, size, (void *)w->low);
 }
 
+/* The thread state of the running thread, or 0. */
+static __always_inline __u64 thread_state(struct task_struct *task, const struct layout *layout) {
+    __u64 array = thread_pointer(task), state;
+
+    if (!layout->ready)
+        return 0;
+    if (layout->slot_array != ABSENT &&
+        (read_u64(&array, array + layout->slot_array) || !array))
+        return 0;
+    if (read_u64(&state, array + layout->slot))
+        return 0;
+    return state;
+}
+
 /* The innermost frame of the running thread, or 0. */
 static __always_inline __u64 innermost_frame(struct task_struct *task,
                                              const struct layout *layout) {
-    __u64 state = 0, at, frame = 0;
+    __u64 state = thread_state(task, layout), at, frame = 0;
 
-    if (!layout->ready || read_u64(&state, thread_pointer(task) + layout->slot) || !state)
+    if (!state)
         return 0;
     at = state + layout->frame;
     if (layout->cframe != ABSENT) {
@@ -59,6 +75,18 @@ static __always_inline __u64 innermost_frame(struct task_struct *task,
     if (read_u64(&frame, at))
         return 0;
     return frame;
+}
+
+/*
+ * The thread's own copy of the instructions of `code`, which `copies` leads to behind the array's
+ * length; 0 when it cannot be read. Global, as is `walk_some`.
+ */
+__attribute__((noinline)) __u64 own_bytecode(__u64 copies, __u32 index) {
+    __u64 array, own;
+
+    if (read_u64(&array, copies) || read_u64(&own, array + 8 + 8ULL * index))
+        return 0;
+    return own;
 }
 
 /*
@@ -79,8 +107,9 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
     frame = w->frame;
     n = s->stack.count;
     for (i = 0; i < BATCH; i++) {
-        __u64 offset = frame - w->low, code, instruction, previous, id, mixed;
+        __u64 offset = frame - w->low, code, instruction, previous, id, mixed, own;
         struct code_cached *cached;
+        __u32 copy;
         __u8 *at;
 
         if (!frame) {
@@ -98,7 +127,7 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
             break;
         at = w->window + (offset & (WINDOW - 1));
         previous = *(__u64 *)(at + w->layout.previous);
-        code = *(__u64 *)(at + w->layout.code);
+        code = *(__u64 *)(at + w->layout.code) & ~TAG;
         frame = previous;
         if (at[w->layout.owner] >= w->layout.shim_owner)
             continue;
@@ -106,6 +135,14 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
             instruction = *(__u32 *)(at + w->layout.instruction);
         else
             instruction = *(__u64 *)(at + w->layout.instruction) - code - w->layout.co_bytecode;
+        if (w->layout.bytecode_index && (copy = *(__u32 *)(at + w->layout.bytecode_index))) {
+            own = own_bytecode(code + w->layout.co_bytecode_copies, copy);
+            if (!own) {
+                w->status = STACK_UNREADABLE;
+                break;
+            }
+            instruction += code + w->layout.co_bytecode - own;
+        }
         cached = cached_code(code, w->space);
         id = cached->id;
         if (cached->check != cache_check(code, w->space, id))

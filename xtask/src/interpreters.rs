@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use crate::process;
 
 /// The minor versions of Python 3 that pitviper reads.
-pub(crate) const SUPPORTED: RangeInclusive<u32> = 8..=13;
+pub(crate) const SUPPORTED: RangeInclusive<u32> = 8..=15;
 
 /// Where the machine's own interpreters are. `/usr/local` is where container images of
 /// Python keep theirs.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::python::{Asyncio, AsyncioSearch, Interpreter, ProcessMemory};
+use crate::python::{Asyncio, AsyncioSearch, Interpreter, ProcessMemory, TaskOffsets};
 
 /// How often to look. A look at what has not changed is a handful of reads.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +28,9 @@ impl Search {
         now: Instant,
     ) -> Option<Asyncio> {
         self.next = Some(now + PAUSE);
-        let memory = ProcessMemory::new(i32::try_from(pid).ok()?);
-        self.state.look(&memory, interpreter).ok().flatten()
+        let pid = i32::try_from(pid).ok()?;
+        let memory = ProcessMemory::new(pid);
+        let tasks = || TaskOffsets::of_process(pid, &memory);
+        self.state.look(&memory, interpreter, tasks).ok().flatten()
     }
 }

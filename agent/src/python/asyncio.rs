@@ -1,17 +1,18 @@
 //! Where asyncio keeps the tasks that run, so that the kernel side can name the one that blocks.
 //!
-//! `_asyncio._current_tasks` is a dict from each loop to its running task, on whatever thread and of
-//! whatever make (uvloop uses it too). It comes with the first import of asyncio, which may be long
-//! after the attach: [`AsyncioSearch::look`] is cheap enough to be asked each second.
+//! To 3.13 `_asyncio._current_tasks` is a dict from each loop to its running task, on whatever thread
+//! and of whatever make (uvloop uses it too); from 3.14 on each thread state has its own task. It
+//! comes with the first import of asyncio, which may be long after the attach:
+//! [`AsyncioSearch::look`] is cheap enough to be asked each second.
 
 use super::dict::{self, Entries, KeysLayout};
 use super::interpreter::Interpreter;
 use super::memory::{Fields, ReadError, ReadMemory};
+use super::task_offsets::TaskOffsets;
 use super::walk::interpreters;
 
-/// `md_dict` of `PyModuleObject`, and `tp_basicsize` of `PyTypeObject`.
-const MODULE_DICT: u64 = 16;
-const BASIC_SIZE: u64 = 32;
+/// `tp_basicsize` of `PyTypeObject`, behind its head.
+const BASIC_SIZE: u64 = 16;
 
 /// Bytes of a `PyInterpreterState` that are searched for the modules, a page at a time: they lie
 /// within the first 16 KiB in each version.
@@ -24,8 +25,8 @@ const ATTEMPTS: u32 = 5;
 /// What it takes to name the running task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asyncio {
-    /// Address of the dict.
-    pub current_tasks: u64,
+    /// Where the running tasks are.
+    pub running: RunningTasks,
     /// Offset of `task_coro` in `TaskObj`.
     pub task_coro: u16,
     /// Offset of `task_name` in `TaskObj`.
@@ -38,6 +39,15 @@ pub struct Asyncio {
     pub keys: KeysLayout,
 }
 
+/// Where asyncio keeps the tasks that run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunningTasks {
+    /// The address of a dict from each loop to its task.
+    Dict(u64),
+    /// The offset of the thread's task in each thread state (3.14+).
+    ThreadState(u16),
+}
+
 /// The search in one process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AsyncioSearch {
@@ -48,7 +58,8 @@ pub struct AsyncioSearch {
 }
 
 impl AsyncioSearch {
-    /// Looks whether asyncio is there by now.
+    /// Looks whether asyncio is there by now. `tasks` tells the offsets where the process states
+    /// them itself (3.14+).
     ///
     /// # Errors
     ///
@@ -57,6 +68,7 @@ impl AsyncioSearch {
         &mut self,
         memory: &impl ReadMemory,
         interpreter: &Interpreter,
+        tasks: impl Fn() -> Option<TaskOffsets>,
     ) -> Result<Option<Asyncio>, ReadError> {
         if self.modules.is_empty() {
             if self.attempts == ATTEMPTS {
@@ -70,18 +82,27 @@ impl AsyncioSearch {
         }
         let keys = KeysLayout::of(interpreter.version);
         for (modules, known) in &mut self.modules {
-            let entries = dict::entries(memory, keys, *modules)?;
+            let entries = dict::entries(memory, &interpreter.layout, keys, *modules)?;
             // Only a new module makes a difference.
             if entries == *known {
                 continue;
             }
-            if let Some(found) = asyncio(memory, interpreter, *modules)? {
+            if let Some(found) = asyncio(memory, interpreter, *modules, &tasks)? {
                 return Ok(Some(found));
             }
             *known = entries;
         }
         Ok(None)
     }
+}
+
+/// The dict of a module's names: `md_dict` of `PyModuleObject`, its first field.
+fn module_dict(
+    memory: &impl ReadMemory,
+    interpreter: &Interpreter,
+    module: u64,
+) -> Result<u64, ReadError> {
+    memory.read_u64(module.wrapping_add(interpreter.layout.object_size.into()))
 }
 
 fn member(
@@ -91,7 +112,7 @@ fn member(
     name: &str,
 ) -> Result<Option<u64>, ReadError> {
     let keys = KeysLayout::of(interpreter.version);
-    match dict::entries(memory, keys, dict)? {
+    match dict::entries(memory, &interpreter.layout, keys, dict)? {
         Some(entries) => dict::find(memory, &interpreter.layout, entries, name),
         None => Ok(None),
     }
@@ -102,7 +123,7 @@ fn member(
 fn modules(memory: &impl ReadMemory, interpreter: &Interpreter, state: u64) -> Option<u64> {
     let is_module = |dict, name| -> Result<bool, ReadError> {
         let Some(module) = member(memory, interpreter, dict, name)? else { return Ok(false) };
-        let names = memory.read_u64(module.wrapping_add(MODULE_DICT))?;
+        let names = module_dict(memory, interpreter, module)?;
         dict::is_dict(memory, &interpreter.layout, names)
     };
     let is_modules = |address: u64| {
@@ -143,30 +164,37 @@ fn asyncio(
     memory: &impl ReadMemory,
     interpreter: &Interpreter,
     modules: u64,
+    tasks: impl Fn() -> Option<TaskOffsets>,
 ) -> Result<Option<Asyncio>, ReadError> {
     let Some(module) = member(memory, interpreter, modules, "_asyncio")? else { return Ok(None) };
-    let names = memory.read_u64(module.wrapping_add(MODULE_DICT))?;
+    let minor = interpreter.version.minor;
+    if minor >= 14 {
+        return Ok(tasks().map(|offsets| Asyncio {
+            running: RunningTasks::ThreadState(offsets.running_task),
+            task_coro: offsets.coro,
+            task_name: offsets.name,
+            coro_frame: interpreter.layout.generator_frame,
+            frame_inside: true,
+            keys: KeysLayout::of(interpreter.version),
+        }));
+    }
+    let names = module_dict(memory, interpreter, module)?;
     let current = member(memory, interpreter, names, "_current_tasks")?;
     let task = member(memory, interpreter, names, "Task")?;
     let (Some(current_tasks), Some(task)) = (current, task) else { return Ok(None) };
     if !dict::is_dict(memory, &interpreter.layout, current_tasks)? {
         return Ok(None);
     }
-    let minor = interpreter.version.minor;
-    let size = memory.read_u64(task.wrapping_add(BASIC_SIZE))?;
+    let head = u64::from(interpreter.layout.object_size);
+    let size = memory.read_u64(task.wrapping_add(head + BASIC_SIZE))?;
     let Some(task_coro) = task_coro(minor, size) else {
         return Err(ReadError::Implausible { address: task, what: "the size of asyncio's tasks" });
     };
     Ok(Some(Asyncio {
-        current_tasks,
+        running: RunningTasks::Dict(current_tasks),
         task_coro,
         task_name: task_coro + 8,
-        // `cr_frame` to 3.10, `gi_iframe` after that.
-        coro_frame: match minor {
-            ..=10 => 16,
-            11 => 80,
-            _ => 72,
-        },
+        coro_frame: interpreter.layout.generator_frame,
         frame_inside: minor >= 11,
         keys: KeysLayout::of(interpreter.version),
     }))

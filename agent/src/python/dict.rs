@@ -5,11 +5,11 @@ use super::layout::Layout;
 use super::memory::{Fields, ReadError, ReadMemory};
 use super::version::Version;
 
-/// Bytes of `PyDictObject` that are read: `ma_keys` lies at 32, `ma_values` behind it.
-const DICT: usize = 48;
+/// `ma_keys` of a dict, behind its head; `ma_values` follows.
+const KEYS: u64 = 16;
 
-/// `tp_flags` of a type, and the bit that dicts have (`Include/object.h`).
-const TYPE_FLAGS: u64 = 168;
+/// `tp_flags` of a type, behind its head, and the bit that dicts have (`Include/object.h`).
+const TYPE_FLAGS: u64 = 152;
 const DICT_SUBCLASS: u64 = 1 << 29;
 
 /// More entries than any dict of modules or of a module's names has.
@@ -54,19 +54,22 @@ pub(super) fn is_dict(
     layout: &Layout,
     address: u64,
 ) -> Result<bool, ReadError> {
+    let flags = u64::from(layout.object_size) + TYPE_FLAGS;
     let of_type = memory.read_u64(address.wrapping_add(layout.object_type.into()))?;
-    Ok(memory.read_u64(of_type.wrapping_add(TYPE_FLAGS))? & DICT_SUBCLASS != 0)
+    Ok(memory.read_u64(of_type.wrapping_add(flags))? & DICT_SUBCLASS != 0)
 }
 
 /// The entries of the dict at `address`; `None` for one whose values lie elsewhere, as those of
 /// instances do.
 pub(super) fn entries(
     memory: &impl ReadMemory,
+    layout: &Layout,
     keys_layout: KeysLayout,
     address: u64,
 ) -> Result<Option<Entries>, ReadError> {
-    let dict = memory.read_bytes(address, DICT)?;
-    let (keys, values) = (dict.u64_at(32), dict.u64_at(40));
+    let start = address.wrapping_add(u64::from(layout.object_size) + KEYS);
+    let dict = memory.read_bytes(start, 16)?;
+    let (keys, values) = (dict.u64_at(0), dict.u64_at(8));
     if values != 0 {
         return Ok(None);
     }
@@ -176,7 +179,7 @@ mod tests {
     fn a_name_is_found_among_the_keys() {
         for minor in [8, 10, 11, 13] {
             let (memory, layout) = forged(minor, 7);
-            let found = entries(&memory, KeysLayout::of(version(minor)), BASE);
+            let found = entries(&memory, &layout, KeysLayout::of(version(minor)), BASE);
             let entries = found.expect("readable").expect("entries");
             assert_eq!(find(&memory, &layout, entries, "sys"), Ok(Some(7)), "3.{minor}");
             assert_eq!(find(&memory, &layout, entries, "syt"), Ok(None), "3.{minor}");
@@ -187,13 +190,16 @@ mod tests {
     /// Exercise counts and pointers that cannot be right.
     #[test]
     fn garbage_is_an_error_and_costs_nothing() {
-        let (mut memory, _) = forged(12, 7);
+        let (mut memory, layout) = forged(12, 7);
         let keys = KeysLayout::of(version(12));
         memory.put(KEYS + 24, &u64::MAX.to_le_bytes());
-        assert!(matches!(entries(&memory, keys, BASE), Err(ReadError::Implausible { .. })));
+        assert!(matches!(
+            entries(&memory, &layout, keys, BASE),
+            Err(ReadError::Implausible { .. })
+        ));
         memory.put(32, &8u64.to_le_bytes());
-        assert!(matches!(entries(&memory, keys, BASE), Err(ReadError::Unmapped { .. })));
+        assert!(matches!(entries(&memory, &layout, keys, BASE), Err(ReadError::Unmapped { .. })));
         memory.put(40, &1u64.to_le_bytes());
-        assert_eq!(entries(&memory, keys, BASE), Ok(None));
+        assert_eq!(entries(&memory, &layout, keys, BASE), Ok(None));
     }
 }

@@ -54,16 +54,13 @@ pub enum AnalyseError {
         executable: String,
     },
     /// A version that is not known.
-    #[error("CPython {version} is not supported (3.8 to 3.13 are); run it under one of those")]
+    #[error("CPython {version} is not supported (3.8 and newer are); run it under one of those")]
     UnsupportedVersion {
         /// Major and minor version.
         version: String,
     },
     /// A build that is not known.
-    #[error(
-        "process {pid} runs {what}, which is not supported (64-bit x86 with glibc and the \
-             interpreter lock is)"
-    )]
+    #[error("process {pid} runs {what}, which is not supported (64-bit x86 with glibc or musl is)")]
     UnsupportedBuild {
         /// The id that was asked for.
         pid: i32,
@@ -123,9 +120,6 @@ impl AnalyseError {
         match error {
             LayoutError::UnsupportedVersion(version) => {
                 Self::UnsupportedVersion { version: format!("{}.{}", version.major, version.minor) }
-            }
-            LayoutError::FreeThreaded => {
-                Self::UnsupportedBuild { pid, what: "a free-threaded CPython" }
             }
             LayoutError::Implausible(what) => Self::Corrupt { pid, what },
             LayoutError::Read(error) => Self::from_read(pid, error),

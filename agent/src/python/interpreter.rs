@@ -14,7 +14,7 @@ use super::target::{
     Identity, Image, MappedFile, Mapping, identify, machine, open_executable, open_mapped,
     read_maps,
 };
-use super::thread_slot;
+use super::thread_slot::{self, ThreadSlot};
 use super::version::Version;
 use super::walk::{ThreadState, thread_states_of, walk};
 
@@ -26,8 +26,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Most files that are searched for the interpreter.
 const MAX_CANDIDATES: usize = 64;
 
-const SYMBOLS: [&str; 5] =
-    ["_PyRuntime", "Py_Version", "PyCode_Type", "PyErr_ResourceWarning", "Py_GetVersion"];
+const SYMBOLS: [&str; 6] = [
+    "_PyRuntime",
+    "Py_Version",
+    "PyCode_Type",
+    "PyErr_ResourceWarning",
+    "Py_GetVersion",
+    "PyGILState_GetThisThreadState",
+];
 
 /// A CPython interpreter in a running process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +50,9 @@ pub struct Interpreter {
     pub runtime: u64,
     /// Address of `PyCode_Type`, the `ob_type` of every code object.
     pub code_type: Option<u64>,
-    /// Byte offset from a thread's fs base to the pointer to its `PyThreadState`, which stays
-    /// while the thread has released the interpreter lock.
-    pub thread_slot: i64,
+    /// Where a thread keeps the pointer to its `PyThreadState`, which stays while the thread has
+    /// released the interpreter lock.
+    pub thread_slot: ThreadSlot,
     /// `PyErr_ResourceWarning`, called when something that should have been closed is collected.
     pub resource_warning: Option<ProbePoint>,
     /// `tp_dealloc` of code objects: after it, their address may be taken by another.
@@ -106,9 +112,6 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     let version = version.ok_or(AnalyseError::NotReady { pid })?;
     let layout = Layout::read(version, &memory, runtime)
         .map_err(|error| AnalyseError::from_layout(pid, error))?;
-    if located.has_musl() {
-        return Err(AnalyseError::UnsupportedBuild { pid, what: "CPython on musl" });
-    }
     let read = |error| AnalyseError::from_read(pid, error);
     let states = thread_states_of(&memory, &layout, runtime).map_err(read)?;
     if states.is_empty() {
@@ -116,7 +119,14 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     }
     let code_type = located.address("PyCode_Type");
     let running = check_layout(pid, &memory, &layout, code_type, &states)?;
-    let thread_slot = thread_slot::find(&memory, &layout, runtime, &states).map_err(read)?;
+    let slots = thread_slot::find(&memory, &layout, runtime, located.has_musl(), &states);
+    let thread_slot = match slots.map_err(read)?[..] {
+        [] => None,
+        [slot] => Some(slot),
+        ref several => located
+            .address("PyGILState_GetThisThreadState")
+            .and_then(|function| thread_slot::named_in(&memory, function, several)),
+    };
     let thread_slot = thread_slot.ok_or(if running {
         let what = "CPython on a C library that keeps thread-specific data in an unknown place";
         AnalyseError::UnsupportedBuild { pid, what }

@@ -94,8 +94,9 @@ fn read_string(
     let header = memory.read_bytes(address, usize::from(string.state.max(string.length)) + 8)?;
     let length = header.u64_at(string.length);
     let state = header.u32_at(string.state);
-    let kind = (state >> 2 & 7) as u8;
-    let (compact, ascii) = (state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+    let bits = state >> (string.kind_shift & 31);
+    let kind = (bits & 7) as u8;
+    let (compact, ascii) = (bits >> 3 & 1 == 1, bits >> 4 & 1 == 1);
     if !matches!(kind, 1 | 2 | 4) {
         return Err(ReadError::Implausible { address, what: "it is not a string" });
     }

@@ -1,30 +1,66 @@
-//! Finds the slot of thread-specific data that holds each thread's `PyThreadState`.
+//! Finds where each thread keeps the pointer to its `PyThreadState`.
 //!
-//! CPython binds the thread state to a pthread key that stays bound while the interpreter lock is
-//! released, so it can be read from a blocking syscall, where the "current" pointer is null. Which
-//! key that is differs by version and program, and its number lies at an offset that patch
-//! releases move. So it is measured: the slot is the one that, in each thread, holds the thread
-//! state which claims that thread.
+//! CPython binds the thread state to a pthread key (from 3.15 on to a variable of each thread's own)
+//! that stays bound while the interpreter lock is released, so it can be read from a blocking
+//! syscall, where the "current" pointer is null. Which key that is differs by version and program,
+//! and its number lies at an offset that patch releases move. So it is measured: the slot is the one
+//! that, in each thread, holds the thread state which claims that thread.
 
 use super::layout::Layout;
 use super::memory::{Fields, ReadError, ReadMemory};
 use super::walk::ThreadState;
 
+/// A slot, from a thread's pointer to its own data (fs base).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ThreadSlot {
+    /// Offset of the pointer to the array that holds the slot; `None` where the thread's data holds
+    /// it itself.
+    pub array: Option<u16>,
+    /// Offset of the slot, in bytes.
+    pub offset: i64,
+}
+
+impl ThreadSlot {
+    /// The thread state that the slot of the thread with this id holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading memory.
+    pub fn read(self, memory: &impl ReadMemory, thread_id: u64) -> Result<u64, ReadError> {
+        let start = match self.array {
+            Some(offset) => memory.read_u64(thread_id.wrapping_add(offset.into()))?,
+            None => thread_id,
+        };
+        memory.read_u64(start.wrapping_add_signed(self.offset))
+    }
+}
+
 /// Where glibc's `struct pthread` keeps the first block of thread-specific data, from the fs base.
-/// Seen in 2.31 to 2.43.
-const FIRST_SLOT: u64 = 0x310;
+/// Seen in 2.31 to 2.43. Behind it lie pointers to the blocks, of which the first leads to this one.
+const GLIBC_BLOCK: u16 = 0x310;
+const GLIBC_BLOCKS: u16 = GLIBC_BLOCK + KEYS * GLIBC_KEY;
 
-/// Slots in that block; keys past it lie behind a pointer.
-const SLOTS: u16 = 32;
+/// Keys of a block of glibc's, of which a slot is a sequence number and the value.
+const KEYS: u16 = 32;
+const GLIBC_KEY: u16 = 16;
 
-/// A slot is a sequence number and the value.
-const SLOT_BYTES: u16 = 16;
+/// Blocks that are searched: programs make a few dozen keys.
+const BLOCKS: u16 = 4;
+
+/// Where musl's `struct pthread` keeps the pointer to the array of values. Seen in 1.2.3 to 1.2.6.
+const MUSL_ARRAY: u16 = 0x80;
+const MUSL_KEYS: u16 = 128;
+
+/// Bytes below the fs base that are searched for a thread's variables, a page at a time.
+const VARIABLES: u64 = 64 << 10;
+const PAGE: u64 = 4096;
 
 /// More threads than this tell nothing new.
-const MAX_THREADS: usize = 256;
+const MAX_THREADS: usize = 64;
 
-/// Byte offset from the fs base of the slot that holds the thread state, or `None` when no thread
-/// is bound to one of the first 32 keys (just now).
+/// The slots that hold the thread state of every thread, best first. None when no thread is bound
+/// to one just now; more than one (from 3.15 on) where every thread was running and had it in the
+/// "current" variable, too: [`named_in`] tells which is which.
 ///
 /// # Errors
 ///
@@ -34,44 +70,133 @@ pub(super) fn find(
     memory: &impl ReadMemory,
     layout: &Layout,
     runtime: u64,
+    musl: bool,
     states: &[ThreadState],
-) -> Result<Option<i64>, ReadError> {
-    let mut common = u32::MAX;
-    let mut bound = false;
-    for state in states.iter().take(MAX_THREADS) {
+) -> Result<Vec<ThreadSlot>, ReadError> {
+    let mut common: Option<Vec<ThreadSlot>> = None;
+    for state in states.iter().take(MAX_THREADS).filter(|state| state.thread_id != 0) {
+        let held = match layout.runtime.thread_key {
+            Some(_) if musl => musl_keys(memory, state),
+            Some(_) => glibc_keys(memory, state),
+            None => variables(memory, state),
+        };
         // A thread that is just starting bears its parent's id, and of a thread's states in
         // several interpreters one is bound: those that match no slot have no say.
-        let slots = slots_holding(memory, state).unwrap_or(0);
-        if slots != 0 {
-            common &= slots;
-            bound = true;
+        if held.is_empty() {
+            continue;
+        }
+        match &mut common {
+            Some(common) => common.retain(|slot| held.contains(slot)),
+            None => common = Some(held),
         }
     }
-    if !bound || common == 0 {
-        return Ok(None);
-    }
-    let stated = stated_key(memory, layout, runtime)?;
+    let mut slots = common.unwrap_or_default();
     // Extensions may keep the thread state under keys of their own, made after the interpreter's.
-    let key = match stated {
-        Some(key) if common & (1 << key) != 0 => key,
-        _ => common.trailing_zeros(),
-    };
-    Ok(Some(offset_of(key)))
-}
-
-fn offset_of(key: u32) -> i64 {
-    i64::from(key) * i64::from(SLOT_BYTES) + FIRST_SLOT.cast_signed() + 8
-}
-
-/// Bit mask of the slots of the state's thread that hold the state.
-fn slots_holding(memory: &impl ReadMemory, state: &ThreadState) -> Result<u32, ReadError> {
-    if state.thread_id == 0 {
-        return Ok(0);
+    if let Some(stated) = stated_key(memory, layout, runtime)? {
+        let stated = if musl { musl_slot(stated) } else { glibc_slot(stated) };
+        if slots.contains(&stated) {
+            slots = vec![stated];
+        }
     }
-    let mut block = [0; (SLOTS * SLOT_BYTES) as usize];
-    memory.read(state.thread_id.wrapping_add(FIRST_SLOT), &mut block)?;
-    let holds = |key: &u16| block.u64_at(key * SLOT_BYTES + 8) == state.address;
-    Ok((0..SLOTS).filter(holds).fold(0, |mask, key| mask | 1 << key))
+    if layout.runtime.thread_key.is_some() {
+        slots.truncate(1);
+    }
+    Ok(slots)
+}
+
+/// Bytes of code that are looked at: the function is a dozen instructions.
+const CODE: usize = 96;
+
+/// Which of `slots` the code at `function` (`PyGILState_GetThisThreadState`) reads: by its offset in
+/// an instruction, or in a word that an instruction finds relative to itself.
+pub(super) fn named_in(
+    memory: &impl ReadMemory,
+    function: u64,
+    slots: &[ThreadSlot],
+) -> Option<ThreadSlot> {
+    let code = memory.read_bytes(function, CODE).ok()?;
+    for at in 0..CODE - 4 {
+        let number = code.u32_at(at as u16).cast_signed();
+        let found = |offset: i64| slots.iter().find(|slot| slot.offset == offset);
+        if let Some(slot) = found(number.into()) {
+            return Some(*slot);
+        }
+        let word = function.wrapping_add(at as u64 + 4).wrapping_add_signed(number.into());
+        if word.is_multiple_of(8)
+            && let Ok(offset) = memory.read_u64(word)
+            && let Some(slot) = found(offset.cast_signed())
+        {
+            return Some(*slot);
+        }
+    }
+    None
+}
+
+fn glibc_slot(key: u32) -> ThreadSlot {
+    let (block, key) = (key / u32::from(KEYS), key % u32::from(KEYS));
+    let value = i64::from(key) * i64::from(GLIBC_KEY) + 8;
+    if block == 0 {
+        return ThreadSlot { array: None, offset: i64::from(GLIBC_BLOCK) + value };
+    }
+    let array = u16::try_from(block).ok().and_then(|block| GLIBC_BLOCKS.checked_add(block * 8));
+    ThreadSlot { array, offset: value }
+}
+
+fn musl_slot(key: u32) -> ThreadSlot {
+    ThreadSlot { array: Some(MUSL_ARRAY), offset: i64::from(key) * 8 }
+}
+
+/// The slots of the state's thread that hold the state, among glibc's keys.
+fn glibc_keys(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> {
+    let mut held = Vec::new();
+    for block in 0..BLOCKS {
+        let pointer = state.thread_id.wrapping_add((GLIBC_BLOCKS + 8 * block).into());
+        let start = match block {
+            0 => Ok(state.thread_id.wrapping_add(GLIBC_BLOCK.into())),
+            _ => memory.read_u64(pointer),
+        };
+        let Ok(start) = start.and_then(|start| read_block(memory, start, KEYS * GLIBC_KEY)) else {
+            break;
+        };
+        let keys = (0..KEYS).filter(|key| start.u64_at(key * GLIBC_KEY + 8) == state.address);
+        held.extend(keys.map(|key| glibc_slot(u32::from(block * KEYS + key))));
+    }
+    held
+}
+
+/// The same among musl's.
+fn musl_keys(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> {
+    let values = memory
+        .read_u64(state.thread_id.wrapping_add(MUSL_ARRAY.into()))
+        .and_then(|array| read_block(memory, array, MUSL_KEYS * 8));
+    let Ok(values) = values else { return Vec::new() };
+    let keys = (0..MUSL_KEYS).filter(|key| values.u64_at(key * 8) == state.address);
+    keys.map(|key| musl_slot(key.into())).collect()
+}
+
+/// The same among the variables that a thread has of its own, below its fs base.
+fn variables(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> {
+    let mut held = Vec::new();
+    let mut end = state.thread_id;
+    let last = end.saturating_sub(VARIABLES);
+    while end > last {
+        // Up to where a page begins, so that what is not mapped ends the search and spoils no block.
+        let start = (end - 1) & !(PAGE - 1);
+        let Ok(block) = memory.read_bytes(start, (end - start) as usize) else { break };
+        for (index, word) in block.chunks_exact(8).enumerate() {
+            if word.u64_at(0) == state.address {
+                let address = start + 8 * index as u64;
+                let offset = address.wrapping_sub(state.thread_id).cast_signed();
+                held.push(ThreadSlot { array: None, offset });
+            }
+        }
+        end = start;
+    }
+    held
+}
+
+fn read_block(memory: &impl ReadMemory, address: u64, length: u16) -> Result<Vec<u8>, ReadError> {
+    memory.read_bytes(address, length.into())
 }
 
 /// The key by the runtime's own account, where the offset holds for this patch release.
@@ -80,8 +205,9 @@ fn stated_key(
     layout: &Layout,
     runtime: u64,
 ) -> Result<Option<u32>, ReadError> {
+    let Some(offset) = layout.runtime.thread_key else { return Ok(None) };
     let mut block = [0; 8];
-    memory.read(runtime.wrapping_add(layout.runtime.thread_key.into()), &mut block)?;
+    memory.read(runtime.wrapping_add(offset.into()), &mut block)?;
     let (initialised, key) = (block.u32_at(0), block.u32_at(4));
-    Ok((initialised == 1 && key < SLOTS.into()).then_some(key))
+    Ok((initialised == 1 && key < u32::from(BLOCKS * KEYS)).then_some(key))
 }

@@ -34,9 +34,15 @@ impl Version {
             .then_some(Self { major, minor, micro })
     }
 
-    /// Whether this program knows its layouts: 3.8 to 3.13.
+    /// Whether it can be read: 3.8 and newer. What is newer than [`Self::is_tested`] knows is read
+    /// as the process describes itself.
     pub fn is_supported(self) -> bool {
-        self.major == 3 && (8..=13).contains(&self.minor)
+        self.major == 3 && self.minor >= 8
+    }
+
+    /// Whether this program is tested with this feature release: 3.8 to 3.15.
+    pub fn is_tested(self) -> bool {
+        self.is_supported() && self.minor <= 15
     }
 }
 
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(version.to_string(), "3.13.0");
         assert!(version.is_supported());
         assert!(!Version::from_hex(0x0307_10f0).is_supported());
-        assert!(!Version::from_hex(0x030e_00f0).is_supported());
+        assert!(Version::from_hex(0x0310_00f0).is_supported());
+        assert!(!Version::from_hex(0x0310_00f0).is_tested());
+        assert!(!Version::from_hex(0x0400_00f0).is_supported());
     }
 }

@@ -10,6 +10,9 @@ use super::interpreter::Interpreter;
 use super::layout::Layout;
 use super::memory::{Fields, ReadError, ReadMemory};
 
+/// Bits of a pointer to an object that may be a tag (`_PyStackRef`, 3.14+).
+const TAG: u64 = 7;
+
 /// Most interpreters of a process and threads of an interpreter that are listed.
 const MAX_LISTED: usize = 16_384;
 
@@ -83,17 +86,39 @@ fn is_shim(layout: &Layout, block: &[u8]) -> bool {
     layout.frame.shim_owner != 255 && owner.is_some_and(|owner| owner >= layout.frame.shim_owner)
 }
 
+/// The copy of its code's instructions that the frame runs; `None` where it runs the code object's.
+fn own_bytecode(
+    layout: &Layout,
+    block: &[u8],
+    code: u64,
+    memory: &impl ReadMemory,
+) -> Result<Option<u64>, ReadError> {
+    let (Some(index), Some(copies)) = (layout.frame.bytecode_index, layout.code.bytecode_copies)
+    else {
+        return Ok(None);
+    };
+    let index = u64::from(block.u32_at(index.into()));
+    if index == 0 {
+        return Ok(None);
+    }
+    let copies = memory.read_u64(code.wrapping_add(copies.into()))?;
+    memory.read_u64(copies.wrapping_add(8).wrapping_add(8 * index)).map(Some)
+}
+
 fn frame(
     layout: &Layout,
     block: &[u8],
     memory: &impl ReadMemory,
 ) -> Result<ReferenceFrame, ReadError> {
-    let code = block.u64_at(layout.frame.code.into());
+    let code = block.u64_at(layout.frame.code.into()) & !TAG;
     let instruction = match layout.code.bytecode {
-        Some(bytecode) => block
-            .u64_at(layout.frame.instruction.into())
-            .wrapping_sub(code)
-            .wrapping_sub(bytecode.into()),
+        Some(bytecode) => {
+            let first = match own_bytecode(layout, block, code, memory)? {
+                Some(own) => own,
+                None => code.wrapping_add(bytecode.into()),
+            };
+            block.u64_at(layout.frame.instruction.into()).wrapping_sub(first)
+        }
         None => block.u32_at(layout.frame.instruction.into()).into(),
     };
     // What has no type is no object: the frame was torn or the layout is wrong.

@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 
 use pitviper::python::{
-    Interpreter, Layout, ProcessMemory, Recorded, Recording, Version, analyse, thread_states,
+    Interpreter, Layout, ProcessMemory, Recorded, Recording, ThreadSlot, Version, analyse,
+    thread_states,
 };
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ pub(crate) fn replay(minor: u8) -> (Recorded, Interpreter, Stacks) {
         layout: Layout::read(version, &memory, facts.runtime).unwrap(),
         runtime: facts.runtime,
         code_type: None,
-        thread_slot: 0,
+        thread_slot: ThreadSlot { array: None, offset: 0 },
         resource_warning: None,
         code_dealloc: None,
     };

@@ -69,8 +69,8 @@ fn stacks_equal_the_interpreters_own() {
 
 fn check_threads(memory: &impl ReadMemory, interpreter: &Interpreter, program: &Program) {
     for state in thread_states(memory, interpreter).unwrap() {
-        let slot = state.thread_id.wrapping_add_signed(interpreter.thread_slot);
-        assert_eq!(memory.read_u64(slot), Ok(state.address), "{}", interpreter.version);
+        let held = interpreter.thread_slot.read(memory, state.thread_id);
+        assert_eq!(held, Ok(state.address), "{}", interpreter.version);
         if let Some(tid) = state.native_thread_id {
             let task = format!("/proc/{}/task/{tid}", program.pid());
             assert!(Path::new(&task).exists(), "{task} of {}", interpreter.version);

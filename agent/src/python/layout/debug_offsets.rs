@@ -1,30 +1,32 @@
-//! `_Py_DebugOffsets`: the layout as a 3.13 process states it, at the start of its `_PyRuntime`
-//! (`Include/internal/pycore_runtime.h`). Patch releases move fields, so it beats any table.
+//! `_Py_DebugOffsets`: the layout as a process of 3.13 or later states it, at the start of its
+//! `_PyRuntime` (`Include/internal/pycore_runtime.h`, from 3.14 on `pycore_debug_offsets.h`). Patch
+//! releases move fields, so it beats any table.
+//!
+//! The block has no directory: where each struct's numbers begin in it changes with the feature
+//! release, too ([`Arrangement`]). A release that is newer than all that are known here is read as
+//! the newest; what does not fit together is refused.
 
 use thiserror::Error;
 
 use super::super::memory::{Fields, ReadError, ReadMemory};
 use super::super::version::Version;
-use super::{CodeLayout, FrameLayout, Layout};
+use super::{CodeLayout, FrameLayout, Layout, tables};
 
 /// The first eight bytes of `_PyRuntime` in 3.13 and later.
 pub const COOKIE: [u8; 8] = *b"xdebugpy";
 
-/// Size of the struct in 3.13.
-const SIZE: usize = 584;
-
 /// No struct that is walked is larger; `_PyRuntimeState` and `PyInterpreterState` are not walked.
 const MAX_STRUCT: u64 = 4096;
+
+/// Bytes of `PyObject`, with and without the interpreter lock.
+const OBJECT: [u64; 2] = [16, 32];
 
 /// Why there is no layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LayoutError {
-    /// The version has no table.
-    #[error("CPython {}.{} is not supported (3.8 to 3.13 are)", .0.major, .0.minor)]
+    /// The version is older than all that have a table.
+    #[error("CPython {}.{} is not supported (3.8 and newer are)", .0.major, .0.minor)]
     UnsupportedVersion(Version),
-    /// The build has no global interpreter lock.
-    #[error("free-threaded builds of CPython are not supported")]
-    FreeThreaded,
     /// An offset that the process states cannot be right.
     #[error("the interpreter's debug offsets are not plausible: {0}")]
     Implausible(&'static str),
@@ -33,33 +35,99 @@ pub enum LayoutError {
     Read(#[from] ReadError),
 }
 
-/// Reads the debug offsets at `runtime` over `table`, which keeps its say in what they leave out:
-/// `co_flags`, `_co_firsttraceable`, `tp_dealloc` and `autoTSSkey`.
+/// Where the numbers of each struct begin in the block, in bytes. The first of a struct is its size.
+struct Arrangement {
+    size: usize,
+    thread_state: u16,
+    /// Index of `thread_id` among the numbers of `PyThreadState`; `native_thread_id` follows.
+    thread_id: u16,
+    frame: u16,
+    code: u16,
+    object: u16,
+    type_object: u16,
+    bytes: u16,
+    string: u16,
+    /// `PyGenObject` (3.14+).
+    generator: Option<u16>,
+}
+
+const V3_13: Arrangement = Arrangement {
+    size: 584,
+    thread_state: 152,
+    thread_id: 5,
+    frame: 224,
+    code: 272,
+    object: 352,
+    type_object: 368,
+    bytes: 512,
+    string: 536,
+    generator: None,
+};
+
+const V3_14: Arrangement = Arrangement {
+    size: 760,
+    thread_state: 176,
+    thread_id: 5,
+    frame: 248,
+    code: 312,
+    object: 400,
+    type_object: 416,
+    bytes: 592,
+    string: 616,
+    generator: Some(664),
+};
+
+const V3_15: Arrangement = Arrangement {
+    size: 888,
+    thread_state: 176,
+    thread_id: 8,
+    frame: 312,
+    code: 376,
+    object: 464,
+    type_object: 480,
+    bytes: 688,
+    string: 712,
+    generator: Some(792),
+};
+
+/// Reads the debug offsets at `runtime` of a process of 3.`minor`. What they leave out (`co_flags`,
+/// `_co_firsttraceable`, `tp_dealloc`, `autoTSSkey`) is that of the release's table.
 pub(super) fn read(
-    table: Layout,
+    minor: u8,
     memory: &impl ReadMemory,
     runtime: u64,
 ) -> Result<Layout, LayoutError> {
-    let block = memory.read_bytes(runtime, SIZE)?;
+    let arrangement = match minor {
+        ..=13 => &V3_13,
+        14 => &V3_14,
+        15.. => &V3_15,
+    };
+    let block = memory.read_bytes(runtime, arrangement.size)?;
     if block[..8] != COOKIE {
         return Err(LayoutError::Implausible("the cookie is missing"));
     }
-    if block.u64_at(16) != 0 {
-        return Err(LayoutError::FreeThreaded);
-    }
-    decode(table, &block)
+    let free_threaded = match block.u64_at(16) {
+        0 => false,
+        1 => true,
+        _ => return Err(LayoutError::Implausible("free_threaded is neither 0 nor 1")),
+    };
+    decode(arrangement, tables::with_debug_offsets(minor, free_threaded), &block)
 }
 
-fn decode(table: Layout, block: &[u8]) -> Result<Layout, LayoutError> {
+fn decode(arrangement: &Arrangement, table: Layout, block: &[u8]) -> Result<Layout, LayoutError> {
+    let walked = |start, name| Struct::at(block, start, MAX_STRUCT, name);
     let runtime = Struct::at(block, 24, 16 << 20, "_PyRuntimeState")?;
     let interpreter = Struct::at(block, 48, 16 << 20, "PyInterpreterState")?;
-    let thread_state = Struct::at(block, 152, MAX_STRUCT, "PyThreadState")?;
-    let frame = Struct::at(block, 224, MAX_STRUCT, "_PyInterpreterFrame")?;
-    let code = Struct::at(block, 272, MAX_STRUCT, "PyCodeObject")?;
-    let object = Struct::at(block, 352, MAX_STRUCT, "PyObject")?;
-    let type_object = Struct::at(block, 368, MAX_STRUCT, "PyTypeObject")?;
-    let bytes = Struct::at(block, 512, MAX_STRUCT, "PyBytesObject")?;
-    let string = Struct::at(block, 536, MAX_STRUCT, "PyUnicodeObject")?;
+    let thread_state = walked(arrangement.thread_state, "PyThreadState")?;
+    let frame = walked(arrangement.frame, "_PyInterpreterFrame")?;
+    let code = walked(arrangement.code, "PyCodeObject")?;
+    let object = walked(arrangement.object, "PyObject")?;
+    let type_object = walked(arrangement.type_object, "PyTypeObject")?;
+    let bytes = walked(arrangement.bytes, "PyBytesObject")?;
+    let string = walked(arrangement.string, "PyUnicodeObject")?;
+    if !OBJECT.contains(&object.size) || object.size != u64::from(table.object_size) {
+        return Err(LayoutError::Implausible(object.name));
+    }
 
     let mut layout = table;
     layout.runtime.interpreters = runtime.field(2, 8)?;
@@ -68,8 +136,8 @@ fn decode(table: Layout, block: &[u8]) -> Result<Layout, LayoutError> {
     layout.thread_state.next = thread_state.short(2, 8)?;
     layout.thread_state.interp = thread_state.short(3, 8)?;
     layout.thread_state.frame = thread_state.short(4, 8)?;
-    layout.thread_state.thread_id = thread_state.short(5, 8)?;
-    layout.thread_state.native_thread_id = Some(thread_state.short(6, 8)?);
+    layout.thread_state.thread_id = thread_state.short(arrangement.thread_id, 8)?;
+    layout.thread_state.native_thread_id = Some(thread_state.short(arrangement.thread_id + 1, 8)?);
     layout.frame = frame_layout(table.frame, &frame)?;
     layout.code = code_layout(table.code, &code)?;
     layout.object_type = object.short(1, 8)?;
@@ -82,6 +150,9 @@ fn decode(table: Layout, block: &[u8]) -> Result<Layout, LayoutError> {
     // and in another one two words (`utf8`, `utf8_length`) more.
     layout.string.ascii_data = string.short(3, 8)?;
     layout.string.compact_data = layout.string.ascii_data + 16;
+    if let Some(start) = arrangement.generator {
+        layout.generator_frame = walked(start, "PyGenObject")?.short(2, 8)?;
+    }
     Ok(layout)
 }
 
@@ -90,8 +161,11 @@ fn frame_layout(table: FrameLayout, frame: &Struct<'_>) -> Result<FrameLayout, L
     let code = frame.byte(2, 8)?;
     let instruction = frame.byte(3, 8)?;
     let owner = frame.byte(5, 1)?;
+    let bytecode_index = table.bytecode_index.map(|_| frame.byte(7, 4)).transpose()?;
     let size = (previous.max(code).max(instruction) + 8).max(owner + 1);
-    Ok(FrameLayout { previous, code, instruction, owner: Some(owner), size, ..table })
+    let size = size.max(bytecode_index.map_or(0, |offset| offset + 4));
+    let owner = Some(owner);
+    Ok(FrameLayout { previous, code, instruction, bytecode_index, owner, size, ..table })
 }
 
 fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, LayoutError> {
@@ -101,6 +175,7 @@ fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, Layou
     let line_table = code.short(4, 8)?;
     let first_line = code.short(5, 4)?;
     let bytecode = code.short(9, 1)?;
+    let bytecode_copies = table.bytecode_copies.map(|_| code.short(10, 8)).transpose()?;
     let first_traceable = table.first_traceable.unwrap_or_default();
     let pointers = filename.max(name).max(qualname).max(line_table) + 8;
     let size = pointers.max(first_line.max(table.flags).max(first_traceable) + 4);
@@ -114,6 +189,7 @@ fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, Layou
         first_line,
         line_table,
         bytecode: Some(bytecode),
+        bytecode_copies,
         size,
         ..table
     })

@@ -1,7 +1,7 @@
 //! Where the fields that a stack walk needs lie in CPython's structs, on x86-64.
 //!
 //! 3.8 to 3.12 have tables, checked against each version's own headers. From 3.13 on the process
-//! says it itself (`_Py_DebugOffsets`), and the table only fills in what it leaves out.
+//! says it itself (`_Py_DebugOffsets`), and a table only fills in what it leaves out.
 
 mod debug_offsets;
 mod tables;
@@ -28,12 +28,17 @@ pub struct Layout {
     pub string: StringLayout,
     /// `PyBytesObject`.
     pub bytes: BytesLayout,
+    /// Bytes of `PyObject`: 16, or 32 in a free-threaded build (3.13+). All other objects begin with
+    /// one.
+    pub object_size: u16,
     /// `ob_type` of `PyObject`.
     pub object_type: u16,
     /// `tp_name` of `PyTypeObject`.
     pub type_name: u16,
     /// `tp_dealloc` of `PyTypeObject`.
     pub type_dealloc: u16,
+    /// The frame of a generator or coroutine: the frame itself (3.11+), or to 3.10 a pointer to it.
+    pub generator_frame: u16,
 }
 
 /// Offsets into `_PyRuntimeState`.
@@ -41,8 +46,9 @@ pub struct Layout {
 pub struct RuntimeLayout {
     /// `interpreters.head`: the newest `PyInterpreterState`.
     pub interpreters: u32,
-    /// `autoTSSkey`: an `int` that is not 0 once the key exists, then the `pthread_key_t`.
-    pub thread_key: u32,
+    /// `autoTSSkey`: an `int` that is not 0 once the key exists, then the `pthread_key_t`. From 3.15
+    /// on there is none: the thread state lies in a variable of each thread's own.
+    pub thread_key: Option<u32>,
 }
 
 /// Offsets into `PyInterpreterState`.
@@ -76,12 +82,14 @@ pub struct ThreadStateLayout {
 pub struct FrameLayout {
     /// The caller's frame.
     pub previous: u8,
-    /// The code object.
+    /// The code object; from 3.14 on the lowest bits are a tag.
     pub code: u8,
     /// Which instruction is running: an index to 3.10, a pointer from 3.11.
     pub instruction: u8,
     /// Width of that field: 4 (`f_lasti`, to 3.10) or 8 (a pointer, 3.11+).
     pub instruction_bytes: u8,
+    /// Which of its code's copies of the bytecode it runs, an `int` (3.14+, free-threaded).
+    pub bytecode_index: Option<u8>,
     /// A byte that says who owns the frame (3.11+).
     pub owner: Option<u8>,
     /// A frame whose owner is this or more is an entry from C, which has no code; 255 when there
@@ -110,6 +118,9 @@ pub struct CodeLayout {
     pub line_table: u16,
     /// `co_code_adaptive` (3.11+): the instructions themselves.
     pub bytecode: Option<u16>,
+    /// `co_tlbc` (3.14+, free-threaded): an array of pointers to the copies of the instructions that
+    /// threads have for themselves, behind their number. The first is `co_code_adaptive`.
+    pub bytecode_copies: Option<u16>,
     /// `_co_firsttraceable` (3.11+), an `int` in code units.
     pub first_traceable: Option<u16>,
     /// Bytes from the object's address that hold all of the above except the bytecode.
@@ -121,9 +132,10 @@ pub struct CodeLayout {
 pub struct StringLayout {
     /// Number of code points.
     pub length: u16,
-    /// Bit field: kind (1, 2 or 4 bytes a code point) in bits 2–4, compact in bit 5, ASCII in
-    /// bit 6.
+    /// Bit field: kind (1, 2 or 4 bytes a code point) in three bits, then compact, then ASCII.
     pub state: u16,
+    /// The lowest of those bits: 2, or 8 in free-threaded builds from 3.14 on.
+    pub kind_shift: u8,
     /// The data of an ASCII string.
     pub ascii_data: u16,
     /// The data of another compact string; the pointer to the data in one that is not compact.
@@ -141,7 +153,7 @@ pub struct BytesLayout {
 
 impl Layout {
     /// The layout of `version`, whose `_PyRuntime` lies at `runtime` in `memory`. Memory is read
-    /// for 3.13 only.
+    /// from 3.13 on. A version that is newer than all that are known is tried as the newest.
     ///
     /// # Errors
     ///
@@ -152,11 +164,20 @@ impl Layout {
         memory: &impl ReadMemory,
         runtime: u64,
     ) -> Result<Self, LayoutError> {
-        let table = version
-            .is_supported()
-            .then(|| tables::of_minor(version.minor))
-            .flatten()
-            .ok_or(LayoutError::UnsupportedVersion(version))?;
-        if version.minor >= 13 { debug_offsets::read(table, memory, runtime) } else { Ok(table) }
+        if !version.is_supported() {
+            return Err(LayoutError::UnsupportedVersion(version));
+        }
+        match tables::without_debug_offsets(version.minor) {
+            Some(table) => Ok(table),
+            None => debug_offsets::read(version.minor, memory, runtime),
+        }
+    }
+
+    /// Whether the build has no global interpreter lock.
+    pub fn is_free_threaded(&self) -> bool {
+        self.object_size > OBJECT_SIZE
     }
 }
+
+/// Bytes of `PyObject` in builds with the global interpreter lock.
+const OBJECT_SIZE: u16 = 16;

@@ -29,6 +29,9 @@ struct Segment {
     writable: bool,
 }
 
+/// The section of [`Image::asyncio_debug`].
+const ASYNCIO_DEBUG: &[u8] = b".AsyncioDebug";
+
 /// An ELF file's segments and the symbols that were asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Image {
@@ -36,6 +39,8 @@ pub(crate) struct Image {
     defined: Vec<(&'static str, u64)>,
     /// It calls Python's C API (`Py_…`) in another file.
     pub(crate) imports_python: bool,
+    /// Address of the section in which asyncio's module tells its layout (3.14+), before relocation.
+    pub(crate) asyncio_debug: Option<u64>,
 }
 
 /// What kind of machine code the file holds: `Ok` is 64-bit x86-64.
@@ -78,8 +83,15 @@ impl Image {
         let sections = header
             .section_headers(LittleEndian, &cache)
             .map_err(|_| ImageError("section headers"))?;
-        let mut image =
-            Self { segments: segments.iter().filter_map(load).collect(), ..Self::default() };
+        let asyncio_debug =
+            header.section_strings(LittleEndian, &cache, sections).ok().and_then(|names| {
+                let is_wanted = |section: &&SectionHeader64<LittleEndian>| {
+                    section.name(LittleEndian, names) == Ok(ASYNCIO_DEBUG)
+                };
+                sections.iter().find(is_wanted).map(|section| section.sh_addr(LittleEndian))
+            });
+        let segments = segments.iter().filter_map(load).collect();
+        let mut image = Self { segments, asyncio_debug, ..Self::default() };
         for kind in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
             for section in sections.iter().filter(|section| section.sh_type(LittleEndian) == kind) {
                 image.look_up(section, sections, &cache, names);

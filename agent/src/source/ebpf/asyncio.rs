@@ -6,7 +6,7 @@ use pitviper_probes::types;
 use super::decode::{self, Plain};
 use super::{Ebpf, EbpfError, target};
 use crate::event::ProcessId;
-use crate::python::Asyncio;
+use crate::python::{Asyncio, RunningTasks};
 
 /// What the kernel side takes for "this interpreter has no such field".
 const ABSENT: u16 = 0xffff;
@@ -25,7 +25,14 @@ impl Ebpf {
             return Ok(()); // it ended
         };
         let value = types::asyncio {
-            current_tasks: asyncio.current_tasks,
+            current_tasks: match asyncio.running {
+                RunningTasks::Dict(address) => address,
+                RunningTasks::ThreadState(_) => 0,
+            },
+            running_task: match asyncio.running {
+                RunningTasks::Dict(_) => 0,
+                RunningTasks::ThreadState(offset) => offset.into(),
+            },
             process: process.0,
             named: 0,
             task_coro: asyncio.task_coro,
