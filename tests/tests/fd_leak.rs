@@ -78,6 +78,32 @@ fn a_leaking_file_is_reported_on_every_interpreter() -> Result<()> {
     })
 }
 
+/// What the program leaks.
+const COUNTED: u64 = 100;
+
+#[test]
+fn the_same_leak_is_the_same_finding_on_every_interpreter() -> Result<()> {
+    if !met("fd_leak")? {
+        return Ok(());
+    }
+    interpreter::on_every(usize::MAX, |python| {
+        let folder = tempfile::tempdir()?;
+        let mut target = Target::start(python, "counted_leak.py", &[folder.path()])?;
+        let agent = Agent::attach(&["attach", &target.pid().to_string(), "--json"])?;
+        target.tell("go")?;
+        target.expect("DONE")?;
+        let report = agent.stop()?.report()?;
+        let finding = report.confirmed_at("fd-leak", &marked("counted_leak.py", "counted")?)?;
+        let evidence = &finding["evidence"];
+        for (key, count) in [("opened", COUNTED), ("alive", COUNTED), ("closed", 0)] {
+            ensure!(evidence[key] == count, "{}: {key} in {evidence}", python.label);
+        }
+        let others = report.findings().iter().filter(|other| *other != finding).count();
+        ensure!(others == 0, "{}: {}", python.label, report.outline());
+        Ok(())
+    })
+}
+
 fn leaking(
     python: &Interpreter,
     kind: &str,

@@ -15,8 +15,10 @@ mod http;
 mod interpreters;
 mod interrupt;
 mod lint;
+mod marked;
 mod privilege;
 mod process;
+mod pythons;
 mod roots;
 mod setup;
 mod test;
@@ -34,6 +36,8 @@ enum Task {
     Test(test::Options),
     /// Run the audited systems and compare pitviper's findings with the audits
     Audit(audit::Options),
+    /// Compare the stacks of every interpreter that can be had with its own
+    Pythons(pythons::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
     /// Write docs/metrics.md from what the program registers
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Audit(options) => audit::run(&options),
+        Task::Pythons(options) => pythons::run(&options),
         Task::Lint(options) => lint::run(&options),
         Task::Docs => docs::write(),
         Task::Dashboards(task) => dashboards::run(&task),

@@ -15,7 +15,7 @@ use crate::source::ebpf;
 
 /// Names the Python line that leaks descriptors, in a running process.
 ///
-/// Attaches to a CPython process (3.8 to 3.13) by eBPF: no restart, no import, no pause.
+/// Attaches to a CPython process (3.8 to 3.15) by eBPF: no restart, no import, no pause.
 #[derive(Debug, Parser)]
 #[command(
     name = "pitviper",

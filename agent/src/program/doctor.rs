@@ -106,8 +106,11 @@ fn io_uring() -> Outcome {
 fn interpreter(doctor: &mut Doctor, pid: u32, found: &Interpreter) {
     doctor.tell(
         "interpreter",
-        &Outcome::Works(format!("CPython {} in {}", found.version, found.image.display())),
+        &Outcome::Works(format!("CPython {} in {}", found.name(), found.image.display())),
     );
+    if let Some(caution) = found.caution() {
+        doctor.tell("version", &Outcome::Lacks(caution));
+    }
     let point = |what: &str, point: bool| {
         if point {
             Outcome::Works(format!("{what} can be probed"))

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::python::Interpreter;
 use crate::source::Flow;
 
 pub use arguments::Arguments;
@@ -81,8 +82,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, ProgramError> {
 /// Says that events come from now on. Scripts wait for this line.
 fn greet(session: &session::Session) {
     if let Some(root) = session.root() {
-        let python = root.interpreter.as_ref().map_or_else(String::new, |i| i.version.to_string());
+        let python = root.interpreter.as_ref().map_or_else(String::new, Interpreter::name);
         eprintln!("pitviper: attached to process {} (CPython {python})", root.facts.pid);
+        if let Some(caution) = root.interpreter.as_ref().and_then(Interpreter::caution) {
+            eprintln!("pitviper: note: {caution}");
+        }
     }
     for missing in session.source.missing() {
         eprintln!("pitviper: note: {missing}");

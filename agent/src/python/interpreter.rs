@@ -59,6 +59,25 @@ pub struct Interpreter {
     pub code_dealloc: Option<ProbePoint>,
 }
 
+impl Interpreter {
+    /// Its version, and what sets its build apart: `3.13.5 free-threaded`.
+    pub fn name(&self) -> String {
+        let free_threaded = if self.layout.is_free_threaded() { " free-threaded" } else { "" };
+        format!("{}{free_threaded}", self.version)
+    }
+
+    /// What to tell of a version that is newer than this program.
+    pub fn caution(&self) -> Option<String> {
+        (!self.version.is_tested()).then(|| {
+            format!(
+                "CPython {} is newer than all that were tested (3.8 to 3.15): its stacks are read \
+                 as it describes itself; a newer pitviper may know it",
+                self.version
+            )
+        })
+    }
+}
+
 /// A place in a file at which a uprobe can be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbePoint {
@@ -119,7 +138,7 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     }
     let code_type = located.address("PyCode_Type");
     let running = check_layout(pid, &memory, &layout, code_type, &states)?;
-    let slots = thread_slot::find(&memory, &layout, runtime, located.has_musl(), &states);
+    let slots = thread_slot::find(&memory, &layout, runtime, &states);
     let thread_slot = match slots.map_err(read)?[..] {
         [] => None,
         [slot] => Some(slot),
@@ -239,12 +258,6 @@ impl Located {
         mapping.same_file(&self.mapping).then(|| ProbePoint {
             path: self.path.clone(),
             file_offset: address - mapping.start + mapping.offset,
-        })
-    }
-
-    fn has_musl(&self) -> bool {
-        self.maps.iter().any(|map| {
-            map.path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-musl-"))
         })
     }
 }

@@ -4,7 +4,8 @@
 //! that stays bound while the interpreter lock is released, so it can be read from a blocking
 //! syscall, where the "current" pointer is null. Which key that is differs by version and program,
 //! and its number lies at an offset that patch releases move. So it is measured: the slot is the one
-//! that, in each thread, holds the thread state which claims that thread.
+//! that, in each thread, holds the thread state which claims that thread. Whether the C library is
+//! glibc or musl shows the same way: a program may have it in itself, so that no file's name tells.
 
 use super::layout::Layout;
 use super::memory::{Fields, ReadError, ReadMemory};
@@ -70,14 +71,16 @@ pub(super) fn find(
     memory: &impl ReadMemory,
     layout: &Layout,
     runtime: u64,
-    musl: bool,
     states: &[ThreadState],
 ) -> Result<Vec<ThreadSlot>, ReadError> {
     let mut common: Option<Vec<ThreadSlot>> = None;
     for state in states.iter().take(MAX_THREADS).filter(|state| state.thread_id != 0) {
         let held = match layout.runtime.thread_key {
-            Some(_) if musl => musl_keys(memory, state),
-            Some(_) => glibc_keys(memory, state),
+            Some(_) => {
+                let mut held = glibc_keys(memory, state);
+                held.extend(musl_keys(memory, state));
+                held
+            }
             None => variables(memory, state),
         };
         // A thread that is just starting bears its parent's id, and of a thread's states in
@@ -93,9 +96,9 @@ pub(super) fn find(
     let mut slots = common.unwrap_or_default();
     // Extensions may keep the thread state under keys of their own, made after the interpreter's.
     if let Some(stated) = stated_key(memory, layout, runtime)? {
-        let stated = if musl { musl_slot(stated) } else { glibc_slot(stated) };
-        if slots.contains(&stated) {
-            slots = vec![stated];
+        let stated = [glibc_slot(stated), musl_slot(stated)];
+        if let Some(slot) = stated.into_iter().find(|slot| slots.contains(slot)) {
+            slots = vec![slot];
         }
     }
     if layout.runtime.thread_key.is_some() {

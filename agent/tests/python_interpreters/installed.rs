@@ -19,7 +19,7 @@ pub(crate) struct Installed {
 /// All supported interpreters; at least one, or the tests prove nothing.
 pub(crate) fn supported() -> Vec<Installed> {
     let found: Vec<_> = all().into_iter().filter(|found| found.version.is_supported()).collect();
-    assert!(!found.is_empty(), "no CPython from 3.8 to 3.13 is installed");
+    assert!(!found.is_empty(), "no CPython from 3.8 on is installed");
     found
 }
 

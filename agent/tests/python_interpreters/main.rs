@@ -1,4 +1,4 @@
-//! The Python station against real interpreters: each one that is installed, from 3.8 to 3.13.
+//! The Python station against real interpreters: each one that is installed, from 3.8 on.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,16 +1,13 @@
 //! The result as a table of one line a row, between two marks of the README.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 
 use super::Variant;
 use super::table::rows;
 use super::verdict::Check;
-
-const BEGIN: &str = "<!-- audit: written by `cargo xtask audit` -->\n";
-const END: &str = "<!-- end of audit -->\n";
+use crate::marked;
 
 /// Puts the table between the marks.
 pub(super) fn write(
@@ -19,19 +16,7 @@ pub(super) fn write(
     audits: &[(String, String)],
     date: &str,
 ) -> Result<()> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
-    let new = replaced(&text, &summary(checks, audits, date))
-        .with_context(|| format!("failed to update {}", path.display()))?;
-    fs::write(path, new).with_context(|| format!("failed to write {}", path.display()))
-}
-
-fn replaced(text: &str, table: &str) -> Result<String> {
-    let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else {
-        bail!("its marks {BEGIN:?} and {END:?} are not there");
-    };
-    let before = &text[..begin + BEGIN.len()];
-    Ok(format!("{before}\n{table}\n{}", &text[end..]))
+    marked::write(path, "audit", &summary(checks, audits, date))
 }
 
 /// One line a row: what the audit says, what was found at its line, whether the remedy is clean.
@@ -98,12 +83,5 @@ mod tests {
         let text = summary(&checks, &audits, "2026-01-01");
         let line = "| a-1 | slow \\| slower | slow-call | 12 | **failed** |\n";
         assert!(text.ends_with(line), "{text}");
-    }
-
-    #[test]
-    fn only_what_is_between_the_marks_changes() {
-        let old = format!("above\n{BEGIN}old\n{END}below\n");
-        assert_eq!(replaced(&old, "new").unwrap(), format!("above\n{BEGIN}\nnew\n{END}below\n"));
-        assert!(replaced("no marks", "new").is_err());
     }
 }

@@ -29,6 +29,8 @@ mod spawns;
 mod subject;
 mod untraced;
 
+pub(crate) use open_close::InKernel as OpenCloseInKernel;
+
 /// Benchmarks.
 #[derive(Subcommand)]
 pub(crate) enum Bench {

@@ -67,6 +67,36 @@ pub(super) fn run(options: &Options, cases: &[Case]) -> Result<Report> {
     Ok(report)
 }
 
+/// What the kernel side takes for an iteration, by the kernel's own account.
+pub(crate) struct InKernel {
+    pitviper: PathBuf,
+    privilege: Privilege,
+}
+
+impl InKernel {
+    pub(crate) fn prepare(privilege: Privilege) -> Result<Self> {
+        Ok(Self { pitviper: crate::cargo::build_pitviper()?, privilege })
+    }
+
+    /// Nanoseconds an iteration under this interpreter: the median of `rounds`.
+    pub(crate) fn of(&mut self, python: &Interpreter, rounds: usize) -> Result<f64> {
+        let bench = OpenClose {
+            python: python.clone(),
+            iterations: ITERATIONS / 4,
+            privilege: self.privilege,
+            pitviper: Some(self.pitviper.clone()),
+            py_spy: None,
+        };
+        let round = |_| {
+            let total = |time: &ProgramTime| time.runs as f64 * time.nanoseconds_per_run;
+            let times = bench.program_times()?;
+            Ok(times.iter().map(total).sum::<f64>() / bench.iterations as f64)
+        };
+        let values = (0..rounds).map(round).collect::<Result<Vec<_>>>()?;
+        Ok(rounds::median(&values))
+    }
+}
+
 struct OpenClose {
     python: Interpreter,
     iterations: u64,

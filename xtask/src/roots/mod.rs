@@ -16,7 +16,7 @@ use crate::{process, workspace};
 
 mod mirror;
 
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Debian's releases and the minor versions of Python 3 that they have. `sid` moves on; when
 /// it drops a version, the failure says so and this table is what to change.
@@ -51,7 +51,8 @@ pub(crate) fn complete(present: &[Interpreter]) -> Result<Vec<Interpreter>> {
     Ok(found)
 }
 
-fn own_mirror() -> Option<String> {
+/// The mirror that this machine's own packages come from, where it is a Debian one.
+pub(crate) fn own_mirror() -> Option<String> {
     let release = fs::read_to_string("/etc/os-release").ok()?;
     let field = |name: &str| {
         let line = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;

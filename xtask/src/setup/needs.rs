@@ -21,6 +21,8 @@ pub(crate) enum Set {
     Test,
     /// Interpreters of other Debian releases, for the tests
     Roots,
+    /// Interpreters that are built from source
+    Pythons,
     /// The lints
     Lint,
     /// The runs of the audited systems
@@ -91,6 +93,10 @@ const NEEDS: &[Need] = &[
         "check what is fetched",
         &[Set::Roots],
     ),
+    need(Probe::Program("musl-gcc"), "musl-tools", "build CPython on musl", &[Set::Pythons]),
+    need(Probe::Program("xz"), "xz-utils", "unpack CPython's source", &[Set::Pythons]),
+    need(Probe::Header("ffi.h"), "libffi-dev", "build CPython's ctypes", &[Set::Pythons]),
+    need(Probe::Header("openssl/ssl.h"), "libssl-dev", "build CPython's ssl", &[Set::Pythons]),
     need(Probe::Program("dpkg-deb"), "dpkg", "make a Debian package", &[Set::Dist]),
     need(Probe::Program("capsh"), "libcap2-bin", "run with few capabilities", &[Set::Test]),
     need(Probe::Program("lintian"), "lintian", "check the Debian package", &[Set::Test]),

@@ -1,0 +1,154 @@
+//! Interpreters that no package has: without the interpreter lock, and on musl. They are built from
+//! the source of Debian's own package, once, under `target/pythons`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::interpreters::{self, Interpreter};
+use crate::process;
+use crate::roots::{KEYRING, own_mirror};
+use crate::workspace;
+
+/// The release whose source is built: one that does not move.
+const RELEASE: &str = "trixie";
+const PACKAGE: &str = "python3.13";
+const PROGRAM: &str = "bin/python3.13";
+
+/// One way to build it.
+struct Variant {
+    /// Its folder, and the origin in its label.
+    name: &'static str,
+    configure: &'static [&'static str],
+    musl: bool,
+}
+
+const VARIANTS: [Variant; 2] = [
+    Variant { name: "free-threaded", configure: &["--disable-gil"], musl: false },
+    Variant { name: "musl", configure: &["--with-ensurepip=no"], musl: true },
+];
+
+/// Builds what is not there yet; some minutes each.
+pub(super) fn all() -> Result<Vec<Interpreter>> {
+    let folder = workspace::target().join("pythons");
+    VARIANTS.iter().map(|variant| interpreter(&folder, variant)).collect()
+}
+
+/// How an interpreter was built, by its own account.
+pub(super) fn description(interpreter: &Interpreter) -> Result<String> {
+    let code = "import sysconfig; v = sysconfig.get_config_var; \
+                print('shared' if v('Py_ENABLE_SHARED') else 'static', \
+                'free-threaded' if v('Py_GIL_DISABLED') else '', \
+                'musl' if 'musl' in (v('MULTIARCH') or '') else 'glibc')";
+    let said = process::output(Command::new(&interpreter.program).args(["-c", code]))?;
+    Ok(said.split_whitespace().collect::<Vec<_>>().join(", "))
+}
+
+fn interpreter(folder: &Path, variant: &Variant) -> Result<Interpreter> {
+    let prefix = folder.join(variant.name);
+    let program = prefix.join(PROGRAM);
+    if !program.exists() {
+        let source = source(folder)?;
+        build(folder, &source, variant, &prefix)?;
+    }
+    let version = interpreters::version_of(&mut Command::new(&program))
+        .with_context(|| format!("{} does not run", program.display()))?;
+    Ok(Interpreter { version, origin: Some(variant.name.to_owned()), program })
+}
+
+/// The source's archive. apt fetches and checks it by lists and caches of its own, so that the
+/// machine's stay as they are.
+fn source(folder: &Path) -> Result<PathBuf> {
+    let apt = folder.join("apt");
+    if let Some(archive) = archive(&apt) {
+        return Ok(archive);
+    }
+    let mirror = own_mirror().context("this machine has no mirror of Debian's to fetch from")?;
+    for part in ["state", "lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(apt.join(part)).context("failed to make a folder for apt")?;
+    }
+    let place = apt.display();
+    let files = [
+        ("sources.list", format!("deb-src [signed-by={KEYRING}] {mirror} {RELEASE} main\n")),
+        (
+            "apt.conf",
+            format!(
+                "Dir::Etc::sourcelist \"{place}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
+                 Dir::State \"{place}/state\";\nDir::State::lists \"{place}/lists\";\n\
+                 Dir::Cache \"{place}/cache\";\nAPT::Sandbox::User \"\";\n"
+            ),
+        ),
+    ];
+    for (name, text) in files {
+        fs::write(apt.join(name), text).with_context(|| format!("failed to write {name}"))?;
+    }
+    eprintln!("Fetching the source of {PACKAGE} of Debian {RELEASE} (once).");
+    for arguments in
+        [&["update", "-qq"][..], &["source", "-qq", "--download-only", "--tar-only", PACKAGE]]
+    {
+        let mut command = Command::new("apt-get");
+        command.current_dir(&apt).env("APT_CONFIG", apt.join("apt.conf")).args(arguments);
+        process::output(&mut command)?;
+    }
+    archive(&apt).context("apt fetched no source")
+}
+
+fn archive(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let is_archive = |path: &PathBuf| path.to_string_lossy().ends_with(".orig.tar.xz");
+    entries.map(|entry| entry.path()).find(is_archive)
+}
+
+fn build(folder: &Path, source: &Path, variant: &Variant, prefix: &Path) -> Result<()> {
+    let tree = folder.join(format!("{}-build", variant.name));
+    if tree.exists() {
+        fs::remove_dir_all(&tree).context("failed to remove an earlier build")?;
+    }
+    fs::create_dir_all(&tree).context("failed to make a folder to build in")?;
+    let name = variant.name;
+    eprintln!("Building CPython ({name}) in {} (once, some minutes).", tree.display());
+    let archive = source.as_os_str();
+    process::run(
+        Command::new("tar").arg("xf").arg(archive).arg("--strip-components=1").current_dir(&tree),
+    )?;
+    // Under another name first, so that an interrupted installation is not taken for a whole one.
+    let jobs = format!("-j{}", available_parallelism()?);
+    let partial = prefix.with_extension("partial");
+    let mut configure = Command::new("./configure");
+    configure.arg(format!("--prefix={}", prefix.display())).args(variant.configure);
+    if variant.musl {
+        configure.env("CC", musl_compiler(folder)?).env("PKG_CONFIG", "false");
+    }
+    let mut make = Command::new("make");
+    make.arg(jobs);
+    let mut install = Command::new("make");
+    install.arg("install").arg(format!("DESTDIR={}", partial.display()));
+    for mut command in [configure, make, install] {
+        let log = tree.join("log");
+        let file = fs::File::options().create(true).append(true).open(&log)?;
+        command.current_dir(&tree).stdout(file.try_clone()?).stderr(file);
+        let status = process::status(&mut command)?;
+        if !status.success() {
+            bail!("`{}` failed: {status}; see {}", process::display(&command), log.display());
+        }
+    }
+    let made = partial.join(prefix.strip_prefix("/").unwrap_or(prefix));
+    fs::rename(&made, prefix).context("failed to move what was installed")?;
+    fs::remove_dir_all(&partial).context("failed to remove a folder")?;
+    fs::remove_dir_all(&tree).context("failed to remove the build")
+}
+
+/// musl's compiler, which asks the machine's for the name of its architecture and so gets glibc's.
+fn musl_compiler(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("musl-cc");
+    let script = "#!/bin/sh\ntest \"$1\" != --print-multiarch || { echo x86_64-linux-musl; exit; }\n\
+                  exec musl-gcc \"$@\"\n";
+    fs::write(&path, script).context("failed to write the compiler's wrapper")?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+        .context("failed to make the compiler's wrapper executable")?;
+    Ok(path)
+}
