@@ -86,8 +86,12 @@ impl Script {
 
     /// A stack: places as `file:line`, innermost first.
     pub(crate) fn stack(&mut self, places: &[(&str, u32)]) -> StackId {
+        self.frames(places.iter().map(|(file, line)| frame(file, *line)).collect())
+    }
+
+    /// A stack of these frames, innermost first.
+    pub(crate) fn frames(&mut self, frames: Vec<Frame>) -> StackId {
         let id = self.stacks.len() as StackId + 1;
-        let frames = places.iter().map(|(file, line)| frame(file, *line)).collect();
         self.stacks.insert(id, Arc::new(Stack { frames, truncated: false, unresolved: 0 }));
         id
     }
