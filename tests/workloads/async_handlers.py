@@ -44,6 +44,11 @@ def hear_the_end():
     TOLD_TO_END.set()
 
 
+def begins_others(code):
+    """Whether this is what trio drives its tasks with, or a thread before its target."""
+    return code.co_name == "unrolled_run" or code.co_filename == threading.__file__
+
+
 def looks_at_itself(frame, name=None):
     """Notes what a handler is, from its own frame."""
     if name is not None:
@@ -51,7 +56,7 @@ def looks_at_itself(frame, name=None):
     stack = traceback.extract_stack(frame)
     STACKS.append([[one.filename, one.name, one.lineno] for one in reversed(stack)])
     first = frame
-    while first.f_back is not None and first.f_back.f_code.co_name != "unrolled_run":
+    while first.f_back is not None and not begins_others(first.f_back.f_code):
         first = first.f_back
     FUNCTIONS.add(getattr(first.f_code, "co_qualname", first.f_code.co_name))
 

@@ -165,7 +165,8 @@ fn judge(
     }
     evidence.insert("loop", Evidence::Text(blocked.framework.name().to_owned()));
     let tasks = tasks(blocked, ledger);
-    let runner = runner(blocked);
+    // Where the task's own name is known, a function says less.
+    let runner = if tasks.is_empty() { runner(blocked) } else { None };
     if let Some((_, key, function)) = &runner {
         evidence.insert(key, Evidence::Text(function.clone()));
     }
@@ -186,9 +187,9 @@ fn judge(
         awaited::length(mean_ns),
         awaited::length(sums.max_ns as f64),
         awaited::percent(share),
-        match (&*tasks, &runner) {
-            ([], Some((what, _, function))) => format!(", in a {what} that runs `{function}`"),
-            _ => in_task(&tasks),
+        match &runner {
+            Some((what, _, function)) => format!(", in a {what} that runs `{function}`"),
+            None => in_task(&tasks),
         },
     );
     let advice = advice(blocked.framework, blocked.wait).to_owned();
