@@ -136,7 +136,8 @@ impl Script {
 
     /// Names an object.
     pub(crate) fn object(&mut self, object: Object) -> ObjectId {
-        let id = self.objects.len() as ObjectId + 1;
+        // Apart from those of stacks, as the kernel side's are.
+        let id = (1 << 32) + self.objects.len() as ObjectId;
         self.objects.insert(id, object);
         id
     }
