@@ -207,11 +207,32 @@ __attribute__((noinline)) __u64 asyncio_task(__u32 tgid, __u32 user) {
                       &target->layout);
 }
 
+/* Whether `frame` runs `code`. Global, as is what looks at one local variable: the verifier looks
+ * at either once, and not at each turn of a loop. */
+__attribute__((noinline)) int frame_runs(__u64 frame, __u64 code, __u32 user) {
+    struct scratch *s = scratch_of(user);
+    __u64 runs;
+
+    return s && !read_u64(&runs, frame + s->walk.layout.code) && (runs & ~TAG) == code;
+}
+
+/* Whether `task` is one of trio's, and its coroutine's frame on the walked stack. */
+__attribute__((noinline)) int is_trio_task(__u64 task, __u32 space, __u32 user) {
+    struct trio *trio = bpf_map_lookup_elem(&trios, &space);
+    struct scratch *s = scratch_of(user);
+    __u64 type;
+
+    if (!trio || !s || !task || read_u64(&type, task + s->walk.layout.ob_type) ||
+        type != trio->task_type)
+        return 0;
+    return walked(task_frame(task, trio->task_coro, trio->coro_frame, trio->frame_inside), user);
+}
+
 /* The frame on the walked stack in which `code` runs; 0 where there is none. */
 __attribute__((noinline)) __u64 walked_frame_of(__u64 code, __u32 user) {
     struct scratch *s = scratch_of(user);
-    __u64 frame, runs;
     __u32 count, i;
+    __u64 frame;
 
     if (!s)
         return 0;
@@ -220,7 +241,7 @@ __attribute__((noinline)) __u64 walked_frame_of(__u64 code, __u32 user) {
         if (i >= count)
             return 0;
         frame = s->walk.frames[(count - 1 - i) & (MAX_FRAMES - 1)];
-        if (!read_u64(&runs, frame + s->walk.layout.code) && (runs & ~TAG) == code)
+        if (frame_runs(frame, code, user))
             return frame;
     }
     return 0;
@@ -230,7 +251,7 @@ __attribute__((noinline)) __u64 trio_task(__u32 tgid, __u32 user) {
     struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct scratch *s = scratch_of(user);
     struct trio *trio;
-    __u64 frame, task, type;
+    __u64 frame, task = 0;
     int i;
 
     if (!target || !s)
@@ -243,13 +264,13 @@ __attribute__((noinline)) __u64 trio_task(__u32 tgid, __u32 user) {
         return 0;
     for (i = 0; i < LOCALS; i++) {
         task = *(__u64 *)(s->object.data + i * 8) & ~TAG;
-        if (!task || read_u64(&type, task + target->layout.ob_type) || type != trio->task_type)
-            continue;
-        if (!walked(task_frame(task, trio->task_coro, trio->coro_frame, trio->frame_inside), user))
-            continue;
-        return named_task(s, task + trio->task_name, trio->process, &trio->named, &target->layout);
+        if (is_trio_task(task, target->space, user))
+            break;
+        task = 0;
     }
-    return 0;
+    if (!task)
+        return 0;
+    return named_task(s, task + trio->task_name, trio->process, &trio->named, &target->layout);
 }
 
 /* The object of the task that the thread runs whose stack was just walked; 0 where there is none.
