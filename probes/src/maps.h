@@ -206,6 +206,14 @@ struct {
     __type(value, struct asyncio);
 } asyncios SEC(".maps");
 
+/* By address space. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct trio);
+} trios SEC(".maps");
+
 /* Tasks that were described. Not in `objects`: a sample of the CPU may only write to what is
  * allocated beforehand (before 6.1). */
 struct {

@@ -90,7 +90,8 @@ struct layout {
     __u8 owner;
     __u8 frame_size;
     __u8 contiguous; /* frames lie in data-stack chunks, innermost highest */
-    __u8 bytecode_index; /* 3.14+, free-threaded: which copy of the bytecode runs; 0: there is one */
+    __u8
+        bytecode_index; /* 3.14+, free-threaded: which copy of the bytecode runs; 0: there is one */
     __u16 co_filename;
     __u16 co_name;
     __u16 co_qualname;
@@ -206,7 +207,8 @@ enum act {
                   without a limit of time, of receiving only what an answer was waited for in;
                   bytes: how many were for an answer: something had been sent on the connection
                   since the last of them */
-    ACT_STALL, /* an event loop stood still: ns; object: the task that ran */
+    ACT_STALL, /* an event loop stood still: ns; object: the task that ran; where none is known, the
+                  stack of the loop's selector */
     ACT_QUEUE, /* a connection waited to be accepted while this stack ran: ns; flags: how many
                   hold the listening socket */
     ACT_OFF_CPU,
@@ -370,6 +372,21 @@ struct asyncio {
     __u16 keys_log; /* 3.11+: the size of the indices as a logarithm */
     __u16 keys_count;
     __u16 keys_indices;
+};
+
+/* trio in one address space: its type of tasks, the function that drives them, and where they and
+ * their names lie. */
+struct trio {
+    __u64 task_type;
+    __u64 driver; /* the code object of that function */
+    __u32 process;
+    __u32 named;
+    __u16 task_coro;
+    __u16 task_name;
+    __u16 coro_frame;
+    __u16 frame_inside;
+    __u16 locals; /* in a frame */
+    __u16 pad[3];
 };
 
 struct code_key {

@@ -365,9 +365,19 @@ static __noinline int interrupted(void) {
     return 0;
 }
 
+/* Apart from what begins a call, for the walk of a stack takes much of the 512 bytes. */
+static __noinline int comes_back(void) {
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct thread *thread = thread_of(task, false);
+
+    if (thread)
+        loop_returns(thread, task, thread->process, thread->began_ns);
+    return 0;
+}
+
 /*
  * In a trace a close takes its descriptor out here, at the line that made it, before another thread
- * can have the number.
+ * can have the number. Returns 1 where a loop comes back to its selector.
  */
 static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __u32 wait) {
     struct task_struct *task = bpf_get_current_task_btf();
@@ -408,7 +418,7 @@ static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __
     thread->taken = 0;
     /* Another selector is a call within the turn: a client that waits for its answer that way. */
     if (wait == WAIT_EPOLL && thread->loop_fd == (__u32)call_argument(regs, 0))
-        loop_returns(thread, task, thread->process, thread->began_ns);
+        return 1;
     if (trace_calls && class == CALL_CLOSE) {
         tgid = task->tgid;
         target = bpf_map_lookup_elem(&targets, &tgid);
@@ -429,14 +439,17 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(syscall_enter, struct pt_regs *regs, long id) {
     __u64 number = id;
     __u32 class, wait;
+    int returns = 0;
 
     if (number >= MAX_SYSCALLS)
         return 0;
     class = trace_calls ? class_of(number, regs) : CALL_IGNORED;
     wait = wait_of(number, regs);
     if (wait || (class && class != CALL_USES))
-        begins(regs, number, class, wait);
+        returns = begins(regs, number, class, wait);
     else if (number == sigreturn_number)
         interrupted();
+    if (returns)
+        comes_back();
     return 0;
 }

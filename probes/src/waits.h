@@ -130,6 +130,21 @@ static __always_inline __u64 turn_blame(const struct turn *turn, __u64 ns, __u32
     return turn->stack && turn->known_ns >= ns / 4 ? turn->stack : process;
 }
 
+/* The stack of the selector that a loop comes back to: it tells whose loop that is where the stack
+ * that held it up does not, as a greenlet's ends with its own function. Global, and only asked for
+ * where a loop stood still. */
+__attribute__((noinline)) __u64 selector_stack(__u32 tgid) {
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
+    __u64 stack;
+
+    if (!target || !s)
+        return 0;
+    s->opens = 0;
+    stack = stack_of(s, target, tgid, SCRATCH_SYSCALL);
+    return stack >> 63 ? stack : 0;
+}
+
 /* A loop comes back to its selector. */
 static __always_inline void loop_returns(struct thread *thread, struct task_struct *task,
                                          __u32 process, __u64 now) {
@@ -142,6 +157,8 @@ static __always_inline void loop_returns(struct thread *thread, struct task_stru
         stack = turn_blame(&thread->loop, ns - queued, process);
         if (stack == thread->loop.stack)
             named = thread->loop_task;
+        if (!named)
+            named = selector_stack(task->tgid);
         sum = act_sum(process, stack, ACT_STALL, named, 0, now);
         if (sum)
             act_blames(sum, ns, queued);

@@ -8,6 +8,7 @@ use crate::source::{Act, WaitClass};
 
 use super::adjust::thresholds;
 use super::draft::Draft;
+use super::event_loop::Framework;
 use super::finding::{Confidence, Evidence, Kind, Severity};
 use super::{Verdicts, awaited, event_loop, wording};
 
@@ -60,25 +61,27 @@ struct Blocked<'a> {
     line: &'a Conduct,
     /// The call; `None` where the time was spent computing.
     wait: Option<&'a Conduct>,
+    /// Whose loop it is.
+    framework: Framework,
     /// Standstills at other lines of the same function, where it computes.
     others: Vec<&'a Conduct>,
 }
 
 fn gather(ledger: &Ledger) -> Vec<Blocked<'_>> {
     let mut gathered: Vec<Blocked<'_>> = Vec::new();
-    let mut stalls: Vec<&Conduct> = ledger
+    let mut stalls: Vec<(&Conduct, Framework)> = ledger
         .conducts_of(Act::Stall)
-        .filter(|conduct| {
-            let Some(stack) = &conduct.stack else { return false };
-            let frames = &stack.frames;
-            conduct.site.is_some()
-                && event_loop::runs(frames)
+        .filter_map(|conduct| {
+            let frames = &conduct.stack.as_ref()?.frames;
+            let told = conduct.site.is_some()
                 && !event_loop::waits(frames)
-                && !event_loop::imports(frames)
+                && !event_loop::imports(frames);
+            let framework = event_loop::of_stall(ledger, conduct)?;
+            told.then_some((conduct, framework))
         })
         .collect();
-    stalls.sort_by_key(|conduct| std::cmp::Reverse(conduct.total.sums.blocked_ns()));
-    for line in stalls {
+    stalls.sort_by_key(|(conduct, _)| std::cmp::Reverse(conduct.total.sums.blocked_ns()));
+    for (line, framework) in stalls {
         let wait = awaited::longest(ledger, line)
             .filter(|wait| wait.total.sums.blocked_ns() >= line.total.sums.blocked_ns() / 2);
         // Which line of a computing function is met is chance: they are told as one.
@@ -93,7 +96,7 @@ fn gather(ledger: &Ledger) -> Vec<Blocked<'_>> {
         });
         match same {
             Some(known) => known.others.push(line),
-            None => gathered.push(Blocked { line, wait, others: Vec::new() }),
+            None => gathered.push(Blocked { line, wait, framework, others: Vec::new() }),
         }
     }
     gathered
@@ -160,7 +163,13 @@ fn judge(
     if let Some(about) = &about {
         evidence.insert("object", Evidence::Text(about.clone()));
     }
+    evidence.insert("loop", Evidence::Text(blocked.framework.name().to_owned()));
     let tasks = tasks(blocked, ledger);
+    // Where the task's own name is known, a function says less.
+    let runner = if tasks.is_empty() { runner(blocked) } else { None };
+    if let Some((_, key, function)) = &runner {
+        evidence.insert(key, Evidence::Text(function.clone()));
+    }
     if let Some(task) = tasks.first() {
         evidence.insert("task", Evidence::Text(task.clone()));
         evidence.insert("tasks", Evidence::Count(tasks.len() as u64));
@@ -178,9 +187,12 @@ fn judge(
         awaited::length(mean_ns),
         awaited::length(sums.max_ns as f64),
         awaited::percent(share),
-        in_task(&tasks),
+        match &runner {
+            Some((what, _, function)) => format!(", in a {what} that runs `{function}`"),
+            None => in_task(&tasks),
+        },
     );
-    let advice = advice(blocked.wait).to_owned();
+    let advice = advice(blocked.framework, blocked.wait).to_owned();
     let kind = Kind::EventLoopBlocked;
     Some(Draft { kind, severity, confidence, evidence, summary, advice })
 }
@@ -197,6 +209,19 @@ fn tasks(blocked: &Blocked<'_>, ledger: &Ledger) -> Vec<String> {
     let mut names: Vec<(u64, String)> = held.into_iter().map(|(name, ns)| (ns, name)).collect();
     names.sort_by(|one, other| other.cmp(one));
     names.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What runs the line on its busiest stack, the key of that in the evidence, and the function that it
+/// began with.
+fn runner(blocked: &Blocked<'_>) -> Option<(&'static str, &'static str, String)> {
+    let (what, key) = match blocked.framework {
+        Framework::Asyncio => return None,
+        Framework::Trio => ("trio task", "task_function"),
+        Framework::Gevent => ("greenlet", "greenlet_function"),
+    };
+    let first = event_loop::began_with(blocked.framework, blocked.line.stack.as_ref()?)?;
+    let function = first.qualname.as_ref().unwrap_or(&first.function);
+    Some((what, key, function.to_string()))
 }
 
 fn in_task(tasks: &[String]) -> String {
@@ -216,11 +241,45 @@ fn asks_for_the_gil(wait: &Conduct, thresholds: &EventLoopBlockedThresholds) -> 
         && sums.blocked_ns() < thresholds.gil_ns.saturating_mul(sums.count)
 }
 
-fn advice(wait: Option<&Conduct>) -> &'static str {
-    let Some(Act::Wait(class)) = wait.map(|wait| wait.act) else {
-        return "Move the computing off the loop: `await asyncio.to_thread(...)` where it lets go of \
-                the GIL, a process pool (`loop.run_in_executor(pool, ...)`) where it does not.";
+fn advice(framework: Framework, wait: Option<&Conduct>) -> &'static str {
+    let class = match wait.map(|wait| wait.act) {
+        Some(Act::Wait(class)) => Some(class),
+        _ => None,
     };
+    match framework {
+        Framework::Asyncio => class.map_or(COMPUTING, advice_of_asyncio),
+        Framework::Trio => class.map_or(
+            "Move the computing off the loop: `await trio.to_thread.run_sync(...)` where it lets go \
+             of the GIL, a process pool where it does not.",
+            |class| match class {
+                WaitClass::Sleep => "`await trio.sleep(...)` instead of sleeping.",
+                WaitClass::Child => {
+                    "Use `await trio.run_process(...)`, or run it by \
+                     `await trio.to_thread.run_sync(...)`."
+                }
+                _ => {
+                    "Use an async client, or call this one by \
+                     `await trio.to_thread.run_sync(...)` (`anyio.to_thread.run_sync` under anyio)."
+                }
+            },
+        ),
+        Framework::Gevent => class.map_or(
+            "Move the computing off the hub: `gevent.get_hub().threadpool.apply(...)` where it lets \
+             go of the GIL, another process where it does not.",
+            |_| {
+                "Call `gevent.monkey.patch_all()` before all other imports, so that the standard \
+                 library waits by the hub; what waits in C, call by \
+                 `gevent.get_hub().threadpool.apply(...)`."
+            },
+        ),
+    }
+}
+
+const COMPUTING: &str = "Move the computing off the loop: `await asyncio.to_thread(...)` where it \
+                         lets go of the GIL, a process pool (`loop.run_in_executor(pool, ...)`) \
+                         where it does not.";
+
+fn advice_of_asyncio(class: WaitClass) -> &'static str {
     match class {
         WaitClass::Receive
         | WaitClass::Send
@@ -247,6 +306,7 @@ mod tests {
     use super::super::script::{About, Script, Story, frame};
     use super::*;
     use crate::event::StackId;
+    use crate::python::Frame;
     use crate::source::Sums;
 
     const EVENTS: &str = "/usr/lib/python3.12/asyncio/events.py";
@@ -302,6 +362,45 @@ mod tests {
         assert_eq!(found(&story)[0].severity, Severity::Critical);
         assert_eq!(found(&story)[0].evidence["count"], Evidence::Count(12));
         assert_eq!(found(&story)[0].evidence["call"], Evidence::Text("computing".to_owned()));
+    }
+
+    /// Exercise loops that the frames do not tell: a greenlet's by the hub's selector, a task's that
+    /// uvloop runs from C by its name. A selector of the program's own is neither.
+    #[test]
+    fn loops_that_only_the_kernel_side_knows() {
+        let mut script = Script::default();
+        let run = frame("/v/site-packages/gevent/hub.py", 647);
+        let hub = script.frames(vec![Frame { function: "run".into(), ..run }]);
+        let own = script.stack(&[("/srv/poller.py", 5)]);
+        let greenlet = script.stack(&[("/srv/app.py", 10), ("/srv/app.py", 40)]);
+        let other = script.stack(&[("/srv/other.py", 10), ("/srv/other.py", 40)]);
+        let bare = script.stack(&[("/srv/bare.py", 10)]);
+        let task = script.object(Object::Task("req-7".to_owned()));
+        let sums = Sums { count: 1, ns: 300_000_000, max_ns: 300_000_000, ..Sums::default() };
+        for n in 0..10 {
+            let at = 1.0 + 2.0 * f64::from(n);
+            script.act(at, greenlet, Act::Stall, hub, sums);
+            script.act(at, other, Act::Stall, own, sums);
+            script.act(at, bare, Act::Stall, task, sums);
+        }
+        let story = script.play(20);
+        let mut told: Vec<_> = found(&story)
+            .into_iter()
+            .map(|finding| (finding.site.clone().map(|site| site.file.to_string()), finding))
+            .collect();
+        told.sort_by_key(|(file, _)| file.clone());
+        let [(app, greenlet), (bare, task)] = &*told else { panic!("{told:?}") };
+        assert_eq!(app.as_deref(), Some("/srv/app.py"));
+        assert_eq!(greenlet.evidence["greenlet_function"], Evidence::Text("work".to_owned()));
+        assert!(
+            greenlet.summary.contains("in a greenlet that runs `work`"),
+            "{}",
+            greenlet.summary
+        );
+        assert!(greenlet.advice.contains("threadpool"), "{}", greenlet.advice);
+        assert_eq!(bare.as_deref(), Some("/srv/bare.py"));
+        assert_eq!(task.evidence["task"], Evidence::Text("req-7".to_owned()));
+        assert_eq!(task.evidence["loop"], Evidence::Text("asyncio".to_owned()));
     }
 
     /// Exercise standstills that are no fault: a start, an import, a few hiccups, a program with a

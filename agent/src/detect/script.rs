@@ -86,8 +86,12 @@ impl Script {
 
     /// A stack: places as `file:line`, innermost first.
     pub(crate) fn stack(&mut self, places: &[(&str, u32)]) -> StackId {
+        self.frames(places.iter().map(|(file, line)| frame(file, *line)).collect())
+    }
+
+    /// A stack of these frames, innermost first.
+    pub(crate) fn frames(&mut self, frames: Vec<Frame>) -> StackId {
         let id = self.stacks.len() as StackId + 1;
-        let frames = places.iter().map(|(file, line)| frame(file, *line)).collect();
         self.stacks.insert(id, Arc::new(Stack { frames, truncated: false, unresolved: 0 }));
         id
     }
@@ -132,7 +136,8 @@ impl Script {
 
     /// Names an object.
     pub(crate) fn object(&mut self, object: Object) -> ObjectId {
-        let id = self.objects.len() as ObjectId + 1;
+        // Apart from those of stacks, as the kernel side's are.
+        let id = (1 << 32) + self.objects.len() as ObjectId;
         self.objects.insert(id, object);
         id
     }

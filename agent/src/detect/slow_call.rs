@@ -282,7 +282,10 @@ fn same_line<'a>(
 /// Whether an event loop stands still for it: then that is the finding.
 fn stalls(ledger: &Ledger, conduct: &Conduct) -> bool {
     let looped = conduct.stack.as_ref().is_some_and(|stack| event_loop::runs(&stack.frames));
-    looped && same_line(ledger, conduct, Act::Stall).next().is_some()
+    same_line(ledger, conduct, Act::Stall).any(|stall| {
+        let by_frames = stall.stack.as_ref().is_some_and(|stack| event_loop::runs(&stack.frames));
+        looped || (!by_frames && event_loop::of_stall(ledger, stall).is_some())
+    })
 }
 
 /// Whether each wait has a connection of its own: nobody connects to wait for work.

@@ -281,12 +281,16 @@ impl Ledger {
                 counters.object
             };
             conduct.objects.entry(object).or_default().add(counters);
-            if object != 0
-                && !book.objects.contains_key(&object)
-                && book.objects.len() < self.limits.objects
-                && let Some(known) = objects.object(object)
-            {
-                book.objects.insert(object, known.clone());
+            if object == 0 || book.objects.contains_key(&object) {
+                continue;
+            }
+            if let Some(known) = objects.object(object) {
+                if book.objects.len() < self.limits.objects {
+                    book.objects.insert(object, known.clone());
+                }
+            } else if counters.act == Act::Stall {
+                // The stack of the loop's selector, which may have done nothing else.
+                self.stack_entry(counters.process, object, names);
             }
         }
         for conduct in &mut book.conducts {

@@ -72,7 +72,14 @@ impl Ownership {
     pub fn responsible(&self, stack: &Stack, directory: Option<&Path>) -> Option<(usize, Owner)> {
         let mut best: Option<(usize, Owner)> = None;
         for (index, frame) in stack.frames.iter().enumerate() {
-            let owner = self.owner(&frame.file, directory);
+            let mut owner = self.owner(&frame.file, directory);
+            if owner == Owner::Own && is_launcher(frame) {
+                // As `python -m PACKAGE` has it, where no such file is on the stack.
+                let inner = index.checked_sub(1).map(|inner| &stack.frames[inner].file);
+                if inner.is_some_and(|file| self.owner(file, directory) == Owner::Package) {
+                    owner = Owner::Package;
+                }
+            }
             // Frames come innermost first, so an equal one further out does not win.
             if best.is_none_or(|(_, known)| owner > known) {
                 best = Some((index, owner));
@@ -93,6 +100,20 @@ impl Ownership {
         let (index, owner) = self.responsible(stack, directory)?;
         Some((stack.frames.get(index)?, owner))
     }
+}
+
+/// The last line of what installers write into `bin` for a package's command: `sys.exit(main())` is
+/// line 8 at pip's, 10 at uv's.
+const LAUNCHER_LINES: u32 = 12;
+
+/// Whether this can be what an installer wrote, to run a package's main function: `bin/uvicorn`.
+fn is_launcher(frame: &Frame) -> bool {
+    let mut parts = frame.file.rsplit('/');
+    let (name, folder) = (parts.next().unwrap_or_default(), parts.next());
+    folder == Some("bin")
+        && !name.contains('.')
+        && &*frame.function == "<module>"
+        && frame.line <= LAUNCHER_LINES
 }
 
 fn installed(file: &str) -> Option<Owner> {
@@ -185,6 +206,26 @@ mod tests {
         assert_eq!(responsible(&["?", stdlib]), Some((1, Owner::Stdlib)));
         assert_eq!(responsible(&["?", "?"]), Some((0, Owner::Unknown)));
         assert_eq!(responsible(&[]), None);
+    }
+
+    /// Exercise what an installer wrote, and what a user did.
+    #[test]
+    fn launchers_are_not_own_code() {
+        let package = "/venv/lib/python3.11/site-packages/uvicorn/main.py";
+        let of = |files: &[&str], line| {
+            let mut stack = stack(files);
+            if let Some(last) = stack.frames.last_mut() {
+                (last.function, last.line) = ("<module>".into(), line);
+            }
+            Ownership::default().responsible(&stack, None)
+        };
+        let script = "/venv/bin/uvicorn";
+        assert_eq!(of(&[package, script], 8), Some((0, Owner::Package)));
+        assert_eq!(of(&["/srv/app.py", package, script], 8), Some((0, Owner::Own)));
+        assert_eq!(of(&[package, script], 40), Some((1, Owner::Own)), "a program");
+        assert_eq!(of(&[package, "/srv/app.py", script], 8), Some((1, Owner::Own)));
+        assert_eq!(of(&[script], 8), Some((0, Owner::Own)));
+        assert_eq!(of(&[package, "/srv/bin/serve.py"], 8), Some((1, Owner::Own)));
     }
 
     /// Exercise the names that interpreters and installers give.

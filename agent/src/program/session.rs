@@ -29,8 +29,8 @@ pub(super) struct Member {
     pub(super) alive: bool,
     /// Its interpreter is still to be found.
     search: Option<Search>,
-    /// Its asyncio is still to be found.
-    asyncio: Option<tasks::Search>,
+    /// For what names its tasks.
+    tasks: tasks::Search,
     /// Keeps other pitvipers away; children that are followed have none.
     _lock: Option<Lock>,
 }
@@ -43,7 +43,7 @@ impl Member {
             parent: None,
             alive: true,
             search: None,
-            asyncio: Some(tasks::Search::default()),
+            tasks: tasks::Search::default(),
             _lock: None,
         }
     }
@@ -265,7 +265,7 @@ impl Session {
         for process in self.look_again()? {
             news(self, News::Executed(process));
         }
-        self.look_for_asyncio();
+        self.look_for_tasks();
         Ok(())
     }
 
@@ -314,7 +314,7 @@ impl Session {
                 if let Some(member) = self.members.get_mut(&process) {
                     member.facts = target::facts(event.pid);
                     member.interpreter = None;
-                    member.asyncio = Some(tasks::Search::default());
+                    member.tasks = tasks::Search::default();
                     member.search = Some(Search::new());
                 }
                 self.codes.forget(process);
@@ -331,20 +331,13 @@ impl Session {
         Ok(())
     }
 
-    /// Looks for asyncio where it has not come yet.
-    fn look_for_asyncio(&mut self) {
+    /// Looks for asyncio and trio where they have not come yet.
+    fn look_for_tasks(&mut self) {
         let now = Instant::now();
         for (process, member) in &mut self.members {
-            let Some(search) = member.asyncio.as_mut().filter(|s| member.alive && s.is_due(now))
-            else {
-                continue;
-            };
-            let Some(interpreter) = &member.interpreter else { continue };
-            if let Some(asyncio) = search.look(member.facts.pid, interpreter, now) {
-                // Without room for it tasks stay unnamed for now, and all else goes on.
-                if self.source.name_tasks(*process, member.facts.pid, &asyncio).is_ok() {
-                    member.asyncio = None;
-                }
+            if let Some(interpreter) = member.interpreter.as_ref().filter(|_| member.alive) {
+                let target = (*process, member.facts.pid);
+                member.tasks.look(target, interpreter, &mut self.source, now);
             }
         }
     }

@@ -1,36 +1,59 @@
-//! The search for asyncio in a process, which may import it long after the attach.
+//! The search for asyncio and trio in a process, which may import them long after the attach.
 
 use std::time::{Duration, Instant};
 
-use crate::python::{Asyncio, AsyncioSearch, Interpreter, ProcessMemory, TaskOffsets};
+use crate::event::ProcessId;
+use crate::python::{Asyncio, Interpreter, ModuleSearch, ProcessMemory, TaskOffsets, Trio};
+use crate::source::ebpf::Ebpf;
 
 /// How often to look. A look at what has not changed is a handful of reads.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The search in one process.
-#[derive(Debug, Default)]
+/// The search in one process. What was found is looked for no more.
+#[derive(Debug)]
 pub(super) struct Search {
     next: Option<Instant>,
-    state: AsyncioSearch,
+    asyncio: Option<ModuleSearch>,
+    trio: Option<ModuleSearch>,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        let search = || Some(ModuleSearch::default());
+        Self { next: None, asyncio: search(), trio: search() }
+    }
 }
 
 impl Search {
-    /// Whether it is time for another look.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.next.is_none_or(|next| now >= next)
-    }
-
-    /// A look; one that fails because memory changed under it is a look in vain.
+    /// Looks, when it is time to, and tells the kernel side of what it finds. A look that fails
+    /// because memory changed under it is a look in vain; without room in the kernel's tables tasks
+    /// stay unnamed for now, and all else goes on.
     pub(super) fn look(
         &mut self,
-        pid: u32,
+        (process, pid): (ProcessId, u32),
         interpreter: &Interpreter,
+        source: &mut Ebpf,
         now: Instant,
-    ) -> Option<Asyncio> {
+    ) {
+        let over = self.asyncio.is_none() && self.trio.is_none();
+        if over || self.next.is_some_and(|next| now < next) {
+            return;
+        }
         self.next = Some(now + PAUSE);
-        let pid = i32::try_from(pid).ok()?;
-        let memory = ProcessMemory::new(pid);
-        let tasks = || TaskOffsets::of_process(pid, &memory);
-        self.state.look(&memory, interpreter, tasks).ok().flatten()
+        let Ok(number) = i32::try_from(pid) else { return };
+        let memory = ProcessMemory::new(number);
+        if let Some(search) = &mut self.asyncio {
+            let tasks = || TaskOffsets::of_process(number, &memory);
+            let found = Asyncio::look(search, &memory, interpreter, tasks).ok().flatten();
+            if found.is_some_and(|found| source.name_tasks(process, pid, &found).is_ok()) {
+                self.asyncio = None;
+            }
+        }
+        if let Some(search) = &mut self.trio {
+            let found = Trio::look(search, &memory, interpreter).ok().flatten();
+            if found.is_some_and(|found| source.name_trio_tasks(process, pid, &found).is_ok()) {
+                self.trio = None;
+            }
+        }
     }
 }

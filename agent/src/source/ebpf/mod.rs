@@ -4,7 +4,6 @@
 //! processes to watch and how their interpreter is laid out, and reads what it has gathered.
 
 mod acts;
-mod asyncio;
 mod calls;
 mod counters;
 mod decode;
@@ -20,6 +19,7 @@ mod room;
 mod running;
 mod sampler;
 mod tables;
+mod tasks;
 mod uprobes;
 
 use std::cell::RefCell;

@@ -140,6 +140,12 @@ impl Ebpf {
             |_| {},
         )?;
         take_out(
+            &maps.trios,
+            "trios",
+            |_: &u32, trio: &types::trio| is_dead(trio.process),
+            |_| {},
+        )?;
+        take_out(
             &maps.files,
             "files",
             |key: &types::file_key, _: &types::file_state| is_dead(key.process),
