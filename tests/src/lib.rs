@@ -15,6 +15,7 @@ pub mod interpreter;
 pub mod lines;
 pub mod machine;
 pub mod monitoring;
+pub mod opened;
 pub mod output;
 pub mod process;
 pub mod prometheus;

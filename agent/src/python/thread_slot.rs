@@ -155,8 +155,9 @@ fn glibc_keys(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> 
             0 => Ok(state.thread_id.wrapping_add(GLIBC_BLOCK.into())),
             _ => memory.read_u64(pointer),
         };
+        // A block comes with the first value under one of its keys, whatever comes before it.
         let Ok(start) = start.and_then(|start| read_block(memory, start, KEYS * GLIBC_KEY)) else {
-            break;
+            continue;
         };
         let keys = (0..KEYS).filter(|key| start.u64_at(key * GLIBC_KEY + 8) == state.address);
         held.extend(keys.map(|key| glibc_slot(u32::from(block * KEYS + key))));
