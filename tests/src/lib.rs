@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod certificates;
 pub mod deadline;
+pub mod embedding;
 pub mod http;
 pub mod interpreter;
 pub mod lines;

@@ -26,8 +26,7 @@ pub fn check(trace: &Trace, records: &[impl AsRef<Path>]) -> Result<usize> {
     let mut wrong = Vec::new();
     for record in records {
         let path = record.as_ref();
-        let text =
-            fs::read_to_string(path).with_context(|| format!("failed to read {path:?}"))?;
+        let text = fs::read_to_string(path).with_context(|| format!("failed to read {path:?}"))?;
         let record: Value = serde_json::from_str(&text)?;
         for call in record["calls"].as_array().context("no calls in the record")? {
             let (kind, path, stack) = (&call[0][0], &call[0][1], &call[1]);

@@ -10,7 +10,7 @@ use pitviper_tests::interpreter::{self, Interpreter};
 use pitviper_tests::opened;
 use pitviper_tests::report::{is_confirmed, outline};
 use pitviper_tests::requirements::{met, tell};
-use pitviper_tests::site::marked;
+use pitviper_tests::site::{marked, workload};
 use pitviper_tests::target::Target;
 use pitviper_tests::trace::{Trace, parse_line};
 
@@ -25,6 +25,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Versions that are tried at the same time: they mostly wait.
 const AT_ONCE: usize = 7;
 
+/// Each interpreter imports for itself what it needs.
+const START: Duration = Duration::from_secs(120);
+
+fn start(python: &Interpreter, arguments: &[&str]) -> Result<Target> {
+    let mut command = python.command();
+    command.arg(workload("subinterpreters.py")).args(arguments);
+    Target::start_command_within(command, START)
+}
+
 #[test]
 fn each_interpreter_has_its_own_stacks() -> Result<()> {
     if !met("subinterpreters")? {
@@ -35,7 +44,7 @@ fn each_interpreter_has_its_own_stacks() -> Result<()> {
 
 fn own_stacks(python: &Interpreter) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut target = Target::start(python, "subinterpreters.py", &[folder.path()])?;
+    let mut target = start(python, &[&folder.path().display().to_string()])?;
     let agent = Agent::attach(&["trace", &target.pid().to_string(), "--json"])?;
     target.tell("go")?;
     target.expect("RECORDED")?;
@@ -61,7 +70,7 @@ fn a_leak_in_one_is_told_at_its_line() -> Result<()> {
 fn leak_is_told(python: &Interpreter) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path().display().to_string();
-    let mut target = Target::start(python, "subinterpreters.py", &[&folder, "60"])?;
+    let mut target = start(python, &[&folder, "60"])?;
     let mut agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
     target.tell("go")?;
     let line = agent.line_where("the leak", LIMIT, |line| {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A C program with CPython in it, as servers and applications embed it. Python comes when told, code
- * runs in threads that C and that Python made, and the interpreter is taken down and brought up again.
+ * A C program with CPython in it, as servers and applications embed it. Python comes when told,
+ * code runs in threads that C and that Python made, and the interpreter is taken down and brought
+ * up again.
  *
  * usage: embedded KEYS LIBPYTHON WORKLOADS FOLDER
  *
  * KEYS thread-specific keys are taken before Python takes its own. LIBPYTHON, unless it is "-", is
  * opened by dlopen.
  *
- * Lines on standard input: "init", "record NAME", "elsewhere NAME", "loop NAME", "leak SECONDS",
- * "finalize", "end".
+ * Lines on standard input: "init", "record NAME", "elsewhere NAME", "leak SECONDS", "finalize",
+ * "end".
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #define THREADS 3
-#define COUNT   40
 
 /* What is called of Python's API, by name. */
 static struct {
@@ -96,7 +96,7 @@ static void *work(void *argument) {
     PyGILState_STATE held = api.ensure();
 
     (void)argument;
-    run("work(", "40)");
+    run("work(40)", "");
     api.release(held);
     return 0;
 }

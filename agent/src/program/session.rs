@@ -12,7 +12,7 @@ use crate::event::{
     ChildEvent, CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId,
 };
 use crate::python::{
-    self, AnalyseError, CodeTable, Interpreter, ProcessMemory, complete_from_memory,
+    self, AnalyseError, CodeTable, Interpreter, ProcessMemory, Programs, complete_from_memory,
 };
 use crate::source::Source;
 use crate::source::ebpf::{self, Ebpf, EbpfError};
@@ -106,6 +106,12 @@ pub(super) enum News<'a> {
     Ended(ProcessId),
 }
 
+/// The kernel side knows processes by their ids in the first namespace, and user space by those in
+/// its own: where these are not the same, other processes would be watched than were asked for.
+pub(super) fn check_pid_namespace() -> Result<(), ProgramError> {
+    if target::in_first_pid_namespace() { Ok(()) } else { Err(ProgramError::PidNamespace) }
+}
+
 /// Analyses a process, waiting a little for one that is just starting.
 fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
     let pid = i32::try_from(pid).map_err(|_| AnalyseError::NoSuchProcess { pid: i32::MAX })?;
@@ -115,17 +121,26 @@ fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
             Err(error) if error.is_temporary() && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            done => return Ok(done?),
+            done => return done.map_err(|error| explain(pid.cast_unsigned(), error)),
         }
     }
+}
+
+/// Where the Python is that was looked for in process `pid` in vain.
+pub(super) fn explain(pid: u32, error: AnalyseError) -> ProgramError {
+    let child = match error {
+        AnalyseError::NotPython { .. } => target::children(pid)
+            .into_iter()
+            .find(|child| Programs::default().may_run_python(*child).unwrap_or(false)),
+        _ => None,
+    };
+    child.map_or_else(|| error.into(), |child| ProgramError::PythonInChild { pid, child })
 }
 
 impl Session {
     /// Loads the probes; no process is watched yet.
     pub(super) fn start(options: &ebpf::Options) -> Result<Self, ProgramError> {
-        if !target::in_first_pid_namespace() {
-            return Err(ProgramError::PidNamespace);
-        }
+        check_pid_namespace()?;
         Ok(Self {
             source: Ebpf::load(options)?,
             root: None,
@@ -138,9 +153,7 @@ impl Session {
 
     /// A run about one process: it ends with it.
     pub(super) fn attach(pid: u32, options: &ebpf::Options) -> Result<Self, ProgramError> {
-        if !target::in_first_pid_namespace() {
-            return Err(ProgramError::PidNamespace);
-        }
+        check_pid_namespace()?;
         let interpreter = analyse(pid)?;
         // Before the probes are loaded, which takes longer than all else.
         let lock = lock::lock(pid)?;
