@@ -337,7 +337,7 @@ fn an_agent_without_the_hosts_pids_says_what_to_do() -> Result<()> {
         &["attach", "1"],
         &["trace", "1"],
         &["record", "1", "-o", &picture],
-        &["agent", "--listen-address", "127.0.0.1:0"],
+        &["agent", "--web.listen-address", "127.0.0.1:0"],
     ];
     for arguments in commands {
         let said = inside(arguments)?;

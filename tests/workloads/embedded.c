@@ -9,8 +9,8 @@
  * KEYS thread-specific keys are taken before Python takes its own. LIBPYTHON, unless it is "-", is
  * opened by dlopen.
  *
- * Lines on standard input: "init", "record NAME", "elsewhere NAME", "leak SECONDS", "finalize",
- * "end".
+ * Lines on standard input: "init", "record NAME", "elsewhere NAME", "leak SECONDS", "keys NUMBER",
+ * "finalize", "end".
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -157,18 +157,22 @@ static void record_elsewhere(const char *name) {
     say("RECORDED");
 }
 
+static void take_keys(int keys, void *value) {
+    pthread_key_t key;
+
+    for (; keys > 0; keys--)
+        if (pthread_key_create(&key, 0) || (value && pthread_setspecific(key, value)))
+            die("no key");
+}
+
 int main(int count, char **arguments) {
     char line[256];
-    pthread_key_t key;
-    int keys;
 
     if (count != 5)
         die("usage: embedded KEYS LIBPYTHON WORKLOADS FOLDER");
     workloads = arguments[3];
     folder = arguments[4];
-    for (keys = atoi(arguments[1]); keys > 0; keys--)
-        if (pthread_key_create(&key, 0))
-            die("no key");
+    take_keys(atoi(arguments[1]), 0);
     alarm(900);
     say("READY");
     while (fgets(line, sizeof line, stdin)) {
@@ -187,6 +191,9 @@ int main(int count, char **arguments) {
             run("leak_for(", strcat(line + 5, ")"));
             main_state = api.save_thread();
             say("LEAKED");
+        } else if (!strncmp(line, "keys ", 5)) {
+            take_keys(atoi(line + 5), &api);
+            say("TAKEN");
         } else if (!strcmp(line, "finalize")) {
             api.restore_thread(main_state);
             if (api.finalize())
