@@ -24,16 +24,23 @@ const LIMIT: Duration = Duration::from_secs(60);
 const KEYS_PAST_A_BLOCK: u32 = 40;
 const KEYS_PAST_EMPTY_BLOCKS: u32 = 100;
 
+/// Versions that are tried at the same time where they mostly wait.
+const AT_ONCE: usize = 7;
+
 /// Fewer opens than these would show nothing.
 const OPENED: usize = 700;
 
-fn on_each(test: &str, check: impl Fn(&Embeddable) -> Result<()> + Sync) -> Result<()> {
+fn on_each(
+    test: &str,
+    at_once: usize,
+    check: impl Fn(&Embeddable) -> Result<()> + Sync,
+) -> Result<()> {
     let found = interpreter::all()?.iter().map(Embeddable::of).collect::<Result<Vec<_>>>()?;
     let found: Vec<Embeddable> = found.into_iter().flatten().collect();
     if found.is_empty() {
         return skip(test, "no interpreter has headers and a shared libpython");
     }
-    together::each(1, &found, |one| one.python.label.clone(), check)
+    together::each(at_once, &found, |one| one.python.label.clone(), check)
 }
 
 /// Attaching fails with a sentence that has `words` in it.
@@ -55,7 +62,7 @@ fn stacks_are_right_until_it_is_taken_down_and_after() -> Result<()> {
     if !met("embedded")? {
         return Ok(());
     }
-    on_each("embedded", |python| {
+    on_each("embedded", 1, |python| {
         for keys in [0, KEYS_PAST_A_BLOCK] {
             taken_down(python, keys).with_context(|| format!("{keys} keys"))?;
         }
@@ -98,7 +105,7 @@ fn a_libpython_that_is_opened_late_is_found_behind_a_hundred_keys() -> Result<()
     if !met("embedded")? {
         return Ok(());
     }
-    on_each("embedded", opened_late)
+    on_each("embedded", 1, opened_late)
 }
 
 fn opened_late(python: &Embeddable) -> Result<()> {
@@ -113,12 +120,44 @@ fn opened_late(python: &Embeddable) -> Result<()> {
     compare(python, agent, folder.path(), &["first"], keys)
 }
 
+/// The program takes the key that Python gave back, so that Python comes back with another: what a
+/// thread has under the old one is the program's. It is told once the agent has seen the change.
+#[test]
+fn it_comes_back_with_another_key() -> Result<()> {
+    if !met("embedded")? {
+        return Ok(());
+    }
+    on_each("embedded", 1, |python| {
+        let folder = tempfile::tempdir()?;
+        let program = python.build(folder.path(), true)?;
+        let mut target = Target::start_command(python.command(&program, 0, folder.path()))?;
+        do_and_wait(&mut target, "init", "INITIALIZED")?;
+        let mut agent = Agent::attach(&["trace", &target.pid().to_string(), "--json"])?;
+        do_and_wait(&mut target, "record first", "RECORDED")?;
+        do_and_wait(&mut target, "finalize", "FINALIZED")?;
+        do_and_wait(&mut target, "keys 3", "TAKEN")?;
+        do_and_wait(&mut target, "init", "INITIALIZED")?;
+        // Until a stack is whole again.
+        let mut tries = 0;
+        wait_for("the interpreter that came back", LIMIT, || {
+            tries += 1;
+            do_and_wait(&mut target, &format!("record try-{tries}"), "RECORDED")?;
+            let whole = agent.line_where("a whole stack", Duration::from_millis(500), |line| {
+                line.contains(&format!("/try-{tries}/")) && line.contains("\"complete\"")
+            });
+            Ok(whole.ok())
+        })?;
+        do_and_wait(&mut target, "record second", "RECORDED")?;
+        compare(python, agent, folder.path(), &["first", "second"], 3)
+    })
+}
+
 #[test]
 fn a_leak_in_it_is_told_at_its_line() -> Result<()> {
     if !met("embedded")? {
         return Ok(());
     }
-    on_each("embedded", |python| {
+    on_each("embedded", AT_ONCE, |python| {
         let folder = tempfile::tempdir()?;
         let program = python.build(folder.path(), true)?;
         let mut target = Target::start_command(python.command(&program, 0, folder.path()))?;

@@ -68,7 +68,11 @@ def in_loop(count):
 
 def begin(folder):
     os.makedirs(folder)
-    truth.install(folder)
+    del truth.RECORDS[:]
+    if truth.FOLDER is None:
+        truth.install(folder)
+    else:
+        truth.FOLDER = folder + "/"
 
 
 def finish(folder):

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::AnalyseError;
 use super::identify;
 use super::layout::Layout;
-use super::memory::{ProcessMemory, ReadMemory};
+use super::memory::{ProcessMemory, ReadError, ReadMemory};
 use super::target::{
     Identity, Image, MappedFile, Mapping, identify, machine, open_executable, open_mapped,
     read_maps,
@@ -53,10 +53,25 @@ pub struct Interpreter {
     /// Where a thread keeps the pointer to its `PyThreadState`, which stays while the thread has
     /// released the interpreter lock.
     pub thread_slot: ThreadSlot,
+    /// The slot's key, where the runtime itself tells which it is.
+    thread_key: Option<u32>,
     /// `PyErr_ResourceWarning`, called when something that should have been closed is collected.
     pub resource_warning: Option<ProbePoint>,
     /// `tp_dealloc` of code objects: after it, their address may be taken by another.
     pub code_dealloc: Option<ProbePoint>,
+}
+
+impl Interpreter {
+    /// Whether it is still the one that was analysed. A program that embeds Python may take it down
+    /// and bring it up again, with another key if it took keys itself in between.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading memory.
+    pub fn stands(&self, memory: &impl ReadMemory) -> Result<bool, ReadError> {
+        let Some(key) = self.thread_key else { return Ok(true) };
+        Ok(thread_slot::stated_key(memory, &self.layout, self.runtime)? == Some(key))
+    }
 }
 
 /// A place in a file at which a uprobe can be put.
@@ -119,7 +134,8 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     }
     let code_type = located.address("PyCode_Type");
     let running = check_layout(pid, &memory, &layout, code_type, &states)?;
-    let slots = thread_slot::find(&memory, &layout, runtime, located.has_musl(), &states);
+    let musl = located.has_musl();
+    let slots = thread_slot::find(&memory, &layout, runtime, musl, &states);
     let thread_slot = match slots.map_err(read)?[..] {
         [] => None,
         [slot] => Some(slot),
@@ -133,6 +149,8 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     } else {
         AnalyseError::NotReady { pid }
     })?;
+    let thread_key =
+        thread_slot::key_of(&memory, &layout, runtime, musl, thread_slot).map_err(read)?;
     Ok(Interpreter {
         version,
         executable: identity.executable.to_string_lossy().into_owned(),
@@ -141,6 +159,7 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
         runtime,
         code_type,
         thread_slot,
+        thread_key,
         resource_warning: located
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),

@@ -93,7 +93,7 @@ pub(super) fn find(
     let mut slots = common.unwrap_or_default();
     // Extensions may keep the thread state under keys of their own, made after the interpreter's.
     if let Some(stated) = stated_key(memory, layout, runtime)? {
-        let stated = if musl { musl_slot(stated) } else { glibc_slot(stated) };
+        let stated = slot_of(stated, musl);
         if slots.contains(&stated) {
             slots = vec![stated];
         }
@@ -130,6 +130,26 @@ pub(super) fn named_in(
         }
     }
     None
+}
+
+/// The key of `slot`, where the runtime states the same.
+///
+/// # Errors
+///
+/// Those of reading the runtime.
+pub(super) fn key_of(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    runtime: u64,
+    musl: bool,
+    slot: ThreadSlot,
+) -> Result<Option<u32>, ReadError> {
+    let stated = stated_key(memory, layout, runtime)?;
+    Ok(stated.filter(|key| slot_of(*key, musl) == slot))
+}
+
+fn slot_of(key: u32, musl: bool) -> ThreadSlot {
+    if musl { musl_slot(key) } else { glibc_slot(key) }
 }
 
 fn glibc_slot(key: u32) -> ThreadSlot {
@@ -200,8 +220,9 @@ fn read_block(memory: &impl ReadMemory, address: u64, length: u16) -> Result<Vec
     memory.read_bytes(address, length.into())
 }
 
-/// The key by the runtime's own account, where the offset holds for this patch release.
-fn stated_key(
+/// The key by the runtime's own account, where the offset holds for this patch release; none while
+/// it is down.
+pub(super) fn stated_key(
     memory: &impl ReadMemory,
     layout: &Layout,
     runtime: u64,
