@@ -156,6 +156,7 @@ proptest! {
             runtime: BASE,
             code_type: None,
             thread_slot: ThreadSlot { array: None, offset: 0 },
+            thread_key: None,
             resource_warning: None,
             code_dealloc: None,
         };

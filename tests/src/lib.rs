@@ -10,11 +10,13 @@
 pub mod agent;
 pub mod certificates;
 pub mod deadline;
+pub mod embedding;
 pub mod http;
 pub mod interpreter;
 pub mod lines;
 pub mod machine;
 pub mod monitoring;
+pub mod opened;
 pub mod output;
 pub mod process;
 pub mod prometheus;

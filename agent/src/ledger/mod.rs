@@ -7,6 +7,7 @@
 //! counted in [`Overflow`].
 
 mod account;
+mod bundled;
 mod conduct;
 mod history;
 mod kind;

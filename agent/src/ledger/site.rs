@@ -6,6 +6,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::bundled;
 use crate::python::{Frame, Stack};
 
 /// Whose code a frame runs.
@@ -118,7 +119,11 @@ fn is_launcher(frame: &Frame) -> bool {
 
 fn installed(file: &str) -> Option<Owner> {
     // Relative names get a slash too: `lib/python3.12/os.py` is the standard library.
-    if file.starts_with('/') { installed_path(file) } else { installed_path(&format!("/{file}")) }
+    if file.starts_with('/') {
+        return installed_path(file);
+    }
+    let bundled = bundled::is_stdlib(file).then_some(Owner::Stdlib);
+    bundled.or_else(|| installed_path(&format!("/{file}")))
 }
 
 fn installed_path(file: &str) -> Option<Owner> {
@@ -250,6 +255,9 @@ mod tests {
             ("/srv/python312.zip", Owner::Own),
             ("/srv/lib/python3.11", Owner::Own),
             ("app.py", Owner::Own),
+            ("socket.py", Owner::Stdlib),
+            ("concurrent/futures/thread.py", Owner::Stdlib),
+            ("/srv/socket.py", Owner::Own),
             ("", Owner::Unknown),
         ] {
             assert_eq!(none.owner(file, None), owner, "{file}");

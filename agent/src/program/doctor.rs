@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::DoctorOptions;
 use super::error::{Exit, ProgramError};
-use super::target;
+use super::{session, target};
 use crate::export::visible;
 use crate::python::{self, AnalyseError, Interpreter, ProcessMemory};
 use crate::source::ebpf::{Ebpf, EbpfError, Options, has_uprobe_links, kernel_release};
@@ -147,7 +147,7 @@ fn process(doctor: &mut Doctor, pid: u32) {
                 | AnalyseError::Gone { .. } => Exit::Gone,
                 _ => Exit::Unsupported,
             };
-            println!("  FAIL  {}", visible(&error.to_string(), LINE));
+            println!("  FAIL  {}", visible(&session::explain(pid, error).to_string(), LINE));
         }
     }
     if let Some(limit) = target::descriptor_limit(pid)
@@ -171,7 +171,9 @@ pub(super) fn run(options: &DoctorOptions) -> Result<Exit, ProgramError> {
     } else {
         Outcome::Fails(
             "not the first one: process ids mean something else here".into(),
-            "run on the host, or in a container with the host's pid namespace".into(),
+            "run on the host, or in a container with the host's pid namespace (`hostPID: true` in \
+             Kubernetes, `--pid=host` in Docker and Podman)"
+                .into(),
         )
     };
     doctor.tell("pid namespace", &own_namespace);

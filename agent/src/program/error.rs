@@ -57,10 +57,21 @@ pub enum ProgramError {
         /// The system's answer.
         cause: std::io::Error,
     },
+    /// A program that starts the one with Python in it: a bundle's first process, a shell.
+    #[error(
+        "process {pid} does not run CPython itself, but its child {child} does; choose that one"
+    )]
+    PythonInChild {
+        /// The id that was asked for.
+        pid: u32,
+        /// The child.
+        child: i32,
+    },
     /// A pid of another namespace.
     #[error(
         "pitviper runs in a pid namespace of its own, where the kernel's process ids mean \
-         something else; run it on the host, or in a container with the host's pid namespace"
+         something else; run it on the host, or in a container with the host's pid namespace \
+         (`hostPID: true` in Kubernetes, `--pid=host` in Docker and Podman)"
     )]
     PidNamespace,
     /// Output cannot be written.
@@ -107,6 +118,7 @@ impl ProgramError {
             | Self::Ebpf(_)
             | Self::Lock { .. }
             | Self::PidNamespace
+            | Self::PythonInChild { .. }
             | Self::Start { .. } => Exit::Unsupported,
         }
     }

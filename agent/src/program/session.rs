@@ -12,13 +12,16 @@ use crate::event::{
     ChildEvent, CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId,
 };
 use crate::python::{
-    self, AnalyseError, CodeTable, Interpreter, ProcessMemory, complete_from_memory,
+    self, AnalyseError, CodeTable, Interpreter, ProcessMemory, Programs, complete_from_memory,
 };
 use crate::source::Source;
 use crate::source::ebpf::{self, Ebpf, EbpfError};
 
 /// How long an interpreter that is coming up (after an exec) is waited for.
 const START_UP: Duration = Duration::from_secs(10);
+
+/// How often to look whether interpreters still stand: a read of eight bytes.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// A process of the run.
 #[derive(Debug)]
@@ -55,18 +58,23 @@ impl Member {
 }
 
 /// The search for the interpreter of a process that executed another program: the loader has to
-/// map it first, so that at the beginning there is none to see.
+/// map it first, so that at the beginning there is none to see. Or of one that took it down.
 #[derive(Debug)]
 struct Search {
     next: Instant,
     pause: Duration,
-    until: Instant,
+    until: Option<Instant>,
 }
 
 impl Search {
     fn new() -> Self {
         let now = Instant::now();
-        Self { next: now, pause: Duration::from_millis(5), until: now + START_UP }
+        Self { next: now, pause: Duration::from_millis(5), until: Some(now + START_UP) }
+    }
+
+    /// It may be down for as long as the program likes.
+    fn without_end() -> Self {
+        Self { until: None, ..Self::new() }
     }
 
     /// Whether it is time for another look.
@@ -77,7 +85,11 @@ impl Search {
     /// After a look in vain: when to look again, if at all.
     fn again(&self, now: Instant) -> Option<Self> {
         let pause = (self.pause * 2).min(Duration::from_secs(1));
-        (now < self.until).then_some(Self { next: now + self.pause, pause, until: self.until })
+        self.until.is_none_or(|until| now < until).then_some(Self {
+            next: now + self.pause,
+            pause,
+            until: self.until,
+        })
     }
 }
 
@@ -90,6 +102,7 @@ pub(super) struct Session {
     pub(super) names: Names,
     pub(super) objects: Objects,
     codes: CodeTable,
+    next_check: Instant,
 }
 
 /// What a caller wants to hear of while events are taken in.
@@ -106,6 +119,12 @@ pub(super) enum News<'a> {
     Ended(ProcessId),
 }
 
+/// The kernel side knows processes by their ids in the first namespace, and user space by those in
+/// its own: where these are not the same, other processes would be watched than were asked for.
+pub(super) fn check_pid_namespace() -> Result<(), ProgramError> {
+    if target::in_first_pid_namespace() { Ok(()) } else { Err(ProgramError::PidNamespace) }
+}
+
 /// Analyses a process, waiting a little for one that is just starting.
 fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
     let pid = i32::try_from(pid).map_err(|_| AnalyseError::NoSuchProcess { pid: i32::MAX })?;
@@ -115,17 +134,26 @@ fn analyse(pid: u32) -> Result<Interpreter, ProgramError> {
             Err(error) if error.is_temporary() && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            done => return Ok(done?),
+            done => return done.map_err(|error| explain(pid.cast_unsigned(), error)),
         }
     }
+}
+
+/// Where the Python is that was looked for in process `pid` in vain.
+pub(super) fn explain(pid: u32, error: AnalyseError) -> ProgramError {
+    let child = match error {
+        AnalyseError::NotPython { .. } => target::children(pid)
+            .into_iter()
+            .find(|child| Programs::default().may_run_python(*child).unwrap_or(false)),
+        _ => None,
+    };
+    child.map_or_else(|| error.into(), |child| ProgramError::PythonInChild { pid, child })
 }
 
 impl Session {
     /// Loads the probes; no process is watched yet.
     pub(super) fn start(options: &ebpf::Options) -> Result<Self, ProgramError> {
-        if !target::in_first_pid_namespace() {
-            return Err(ProgramError::PidNamespace);
-        }
+        check_pid_namespace()?;
         Ok(Self {
             source: Ebpf::load(options)?,
             root: None,
@@ -133,14 +161,13 @@ impl Session {
             names: Names::new(options.max_stacks as usize * 2),
             objects: Objects::new((options.max_stacks as usize).max(32_768)),
             codes: CodeTable::default(),
+            next_check: Instant::now(),
         })
     }
 
     /// A run about one process: it ends with it.
     pub(super) fn attach(pid: u32, options: &ebpf::Options) -> Result<Self, ProgramError> {
-        if !target::in_first_pid_namespace() {
-            return Err(ProgramError::PidNamespace);
-        }
+        check_pid_namespace()?;
         let interpreter = analyse(pid)?;
         // Before the probes are loaded, which takes longer than all else.
         let lock = lock::lock(pid)?;
@@ -262,6 +289,7 @@ impl Session {
                 Event::Process(event) => self.live(event, news)?,
             }
         }
+        self.check_interpreters()?;
         for process in self.look_again()? {
             news(self, News::Executed(process));
         }
@@ -331,6 +359,27 @@ impl Session {
         Ok(())
     }
 
+    /// Looks whether interpreters were taken down, which makes void what is known of them.
+    fn check_interpreters(&mut self) -> Result<(), ProgramError> {
+        let now = Instant::now();
+        if now < self.next_check {
+            return Ok(());
+        }
+        self.next_check = now + CHECK;
+        for (process, member) in self.members.iter_mut().filter(|(_, member)| member.alive) {
+            let Ok(pid) = i32::try_from(member.facts.pid) else { continue };
+            let stands = member.interpreter.as_ref().map(|i| i.stands(&ProcessMemory::new(pid)));
+            // What cannot be read has ended, or executes another program just now.
+            if matches!(stands, Some(Ok(false))) {
+                self.source.suspend(*process, member.facts.pid)?;
+                member.interpreter = None;
+                member.tasks = tasks::Search::default();
+                member.search = Some(Search::without_end());
+            }
+        }
+        Ok(())
+    }
+
     /// Looks for asyncio and trio where they have not come yet.
     fn look_for_tasks(&mut self) {
         let now = Instant::now();
@@ -356,7 +405,10 @@ impl Session {
                 Ok(interpreter) => {
                     self.source.rewatch(*process, member.facts.pid, Some(&interpreter))?;
                     member.interpreter = Some(interpreter);
-                    found.push(*process);
+                    // One that came back is in the same program.
+                    if search.until.is_some() {
+                        found.push(*process);
+                    }
                 }
                 Err(AnalyseError::NotReady { .. } | AnalyseError::NotPython { .. }) => {
                     member.search = search.again(now);

@@ -75,6 +75,16 @@ fn systemd_path(cgroups: &str) -> Option<&str> {
     path_of(":").or_else(|| path_of("name=systemd:"))
 }
 
+/// Its children that run, where the kernel lists them (CONFIG_PROC_CHILDREN).
+pub(super) fn children(pid: u32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// The soft limit of open descriptors; `None` when unlimited or unknown.
 pub(super) fn descriptor_limit(pid: u32) -> Option<u64> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;

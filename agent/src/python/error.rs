@@ -44,8 +44,8 @@ pub enum AnalyseError {
     },
     /// Neither the program nor a library that it has loaded is CPython.
     #[error(
-        "process {pid} does not run CPython: there is no _PyRuntime in {executable} or in a \
-         libpython; choose a Python process"
+        "process {pid} does not run CPython, or not yet: there is no _PyRuntime in {executable} or \
+         in a libpython; choose a Python process, or try again when it has loaded Python"
     )]
     NotPython {
         /// The id that was asked for.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::AnalyseError;
 use super::identify;
 use super::layout::Layout;
-use super::memory::{ProcessMemory, ReadMemory};
+use super::memory::{ProcessMemory, ReadError, ReadMemory};
 use super::target::{
     Identity, Image, MappedFile, Mapping, identify, machine, open_executable, open_mapped,
     read_maps,
@@ -53,6 +53,8 @@ pub struct Interpreter {
     /// Where a thread keeps the pointer to its `PyThreadState`, which stays while the thread has
     /// released the interpreter lock.
     pub thread_slot: ThreadSlot,
+    /// The slot's key, where the runtime itself tells which it is.
+    pub thread_key: Option<u32>,
     /// `PyErr_ResourceWarning`, called when something that should have been closed is collected.
     pub resource_warning: Option<ProbePoint>,
     /// `tp_dealloc` of code objects: after it, their address may be taken by another.
@@ -75,6 +77,17 @@ impl Interpreter {
                 self.version
             )
         })
+    }
+
+    /// Whether it is still the one that was analysed. A program that embeds Python may take it down
+    /// and bring it up again, with another key if it took keys itself in between.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading memory.
+    pub fn stands(&self, memory: &impl ReadMemory) -> Result<bool, ReadError> {
+        let Some(key) = self.thread_key else { return Ok(true) };
+        Ok(thread_slot::stated_key(memory, &self.layout, self.runtime)? == Some(key))
     }
 }
 
@@ -152,6 +165,7 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
     } else {
         AnalyseError::NotReady { pid }
     })?;
+    let thread_key = thread_slot::key_of(&memory, &layout, runtime, thread_slot).map_err(read)?;
     Ok(Interpreter {
         version,
         executable: identity.executable.to_string_lossy().into_owned(),
@@ -160,6 +174,7 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
         runtime,
         code_type,
         thread_slot,
+        thread_key,
         resource_warning: located
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),

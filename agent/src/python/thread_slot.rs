@@ -96,8 +96,7 @@ pub(super) fn find(
     let mut slots = common.unwrap_or_default();
     // Extensions may keep the thread state under keys of their own, made after the interpreter's.
     if let Some(stated) = stated_key(memory, layout, runtime)? {
-        let stated = [glibc_slot(stated), musl_slot(stated)];
-        if let Some(slot) = stated.into_iter().find(|slot| slots.contains(slot)) {
+        if let Some(slot) = slots_of(stated).into_iter().find(|slot| slots.contains(slot)) {
             slots = vec![slot];
         }
     }
@@ -135,6 +134,26 @@ pub(super) fn named_in(
     None
 }
 
+/// The key of `slot`, where the runtime states the same.
+///
+/// # Errors
+///
+/// Those of reading the runtime.
+pub(super) fn key_of(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    runtime: u64,
+    slot: ThreadSlot,
+) -> Result<Option<u32>, ReadError> {
+    let stated = stated_key(memory, layout, runtime)?;
+    Ok(stated.filter(|key| slots_of(*key).contains(&slot)))
+}
+
+/// Where the value of a key is, by either library.
+fn slots_of(key: u32) -> [ThreadSlot; 2] {
+    [glibc_slot(key), musl_slot(key)]
+}
+
 fn glibc_slot(key: u32) -> ThreadSlot {
     let (block, key) = (key / u32::from(KEYS), key % u32::from(KEYS));
     let value = i64::from(key) * i64::from(GLIBC_KEY) + 8;
@@ -158,8 +177,9 @@ fn glibc_keys(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> 
             0 => Ok(state.thread_id.wrapping_add(GLIBC_BLOCK.into())),
             _ => memory.read_u64(pointer),
         };
+        // A block comes with the first value under one of its keys, whatever comes before it.
         let Ok(start) = start.and_then(|start| read_block(memory, start, KEYS * GLIBC_KEY)) else {
-            break;
+            continue;
         };
         let keys = (0..KEYS).filter(|key| start.u64_at(key * GLIBC_KEY + 8) == state.address);
         held.extend(keys.map(|key| glibc_slot(u32::from(block * KEYS + key))));
@@ -202,8 +222,9 @@ fn read_block(memory: &impl ReadMemory, address: u64, length: u16) -> Result<Vec
     memory.read_bytes(address, length.into())
 }
 
-/// The key by the runtime's own account, where the offset holds for this patch release.
-fn stated_key(
+/// The key by the runtime's own account, where the offset holds for this patch release; none while
+/// it is down.
+pub(super) fn stated_key(
     memory: &impl ReadMemory,
     layout: &Layout,
     runtime: u64,

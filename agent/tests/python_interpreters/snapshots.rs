@@ -70,6 +70,7 @@ pub(crate) fn replay(minor: u8) -> (Recorded, Interpreter, Stacks) {
         runtime: facts.runtime,
         code_type: None,
         thread_slot: ThreadSlot { array: None, offset: 0 },
+        thread_key: None,
         resource_warning: None,
         code_dealloc: None,
     };

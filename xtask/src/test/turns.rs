@@ -39,6 +39,10 @@ const BESIDE: &[&[&str]] = &[
     &["descriptor_table"],
     &["record_what"],
     &["trace_what"],
+    &["subinterpreters"],
+    &["embedded"],
+    &["places"],
+    &["bundles"],
 ];
 /// As many as a small machine has processors.
 const AT_ONCE: usize = 2;

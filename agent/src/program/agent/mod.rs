@@ -18,7 +18,7 @@ use super::console::{self, print};
 use super::error::{Exit, ProgramError};
 use super::stop::Stop;
 use super::watch::Watch;
-use super::{lock, metrics, runtime};
+use super::{lock, metrics, runtime, session};
 use crate::detect::{Change, Confidence, News};
 use crate::export::{json, terminal};
 use crate::push::Push;
@@ -44,6 +44,7 @@ pub(super) fn run(options: &AgentOptions) -> Result<Exit, ProgramError> {
         print("ok\n");
         return Ok(Exit::Clean);
     }
+    session::check_pid_namespace()?;
     let _lock = lock::lock_host()?;
     allow_descriptors();
     let runtime = runtime()?;

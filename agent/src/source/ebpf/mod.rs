@@ -197,6 +197,20 @@ impl Ebpf {
         self.enter_open(process)
     }
 
+    /// The interpreter was taken down: nothing of it is valid, until [`Source::rewatch`] tells of
+    /// another.
+    pub fn suspend(&mut self, process: ProcessId, pid: u32) -> Result<(), EbpfError> {
+        let known = target(&self.skeleton, pid).filter(|t| t.process == process.0);
+        let Some(mut target) = known else { return Ok(()) };
+        // As after an exec: code objects of before are of another address space.
+        target.space = self.number();
+        target.layout.ready = 0;
+        if let Some(watched) = self.watched.get_mut(&process) {
+            watched.spaces.push(target.space);
+        }
+        self.arm(pid, &target)
+    }
+
     /// Has each thread asked anew whom it belongs to.
     fn renew_threads(&mut self) {
         if let Some(bss) = self.skeleton.maps.bss_data.as_deref_mut() {
