@@ -51,8 +51,7 @@ static __always_inline __u64 thread_state(struct task_struct *task, const struct
 
     if (!layout->ready)
         return 0;
-    if (layout->slot_array != ABSENT &&
-        (read_u64(&array, array + layout->slot_array) || !array))
+    if (layout->slot_array != ABSENT && (read_u64(&array, array + layout->slot_array) || !array))
         return 0;
     if (read_u64(&state, array + layout->slot))
         return 0;

@@ -95,10 +95,10 @@ pub(super) fn find(
     }
     let mut slots = common.unwrap_or_default();
     // Extensions may keep the thread state under keys of their own, made after the interpreter's.
-    if let Some(stated) = stated_key(memory, layout, runtime)? {
-        if let Some(slot) = slots_of(stated).into_iter().find(|slot| slots.contains(slot)) {
-            slots = vec![slot];
-        }
+    if let Some(stated) = stated_key(memory, layout, runtime)?
+        && let Some(slot) = slots_of(stated).into_iter().find(|slot| slots.contains(slot))
+    {
+        slots = vec![slot];
     }
     if layout.runtime.thread_key.is_some() {
         slots.truncate(1);

@@ -47,6 +47,5 @@ pub fn of(interpreter: &Interpreter) -> types::layout {
         ob_size: layout.object_size,
         ob_type: layout.object_type,
         tp_name: layout.type_name,
-        ..Default::default()
     }
 }
