@@ -6,7 +6,7 @@ pub enum EbpfError {
     /// The kernel has no type information.
     #[error(
         "the kernel has no BTF at /sys/kernel/btf/vmlinux: use a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y (5.12 or newer; most distributions' are)"
+         CONFIG_DEBUG_INFO_BTF=y (most distributions' are)"
     )]
     NoBtf,
     /// Not allowed to load or attach.

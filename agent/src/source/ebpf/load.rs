@@ -63,6 +63,9 @@ static LOG: Mutex<String> = Mutex::new(String::new());
 /// The end of the log is where the verifier says why.
 const LOG_BYTES: usize = 4096;
 
+/// What libbpf writes where the verifier has said something.
+const VERIFIERS_LOG: &str = "END PROG LOAD LOG";
+
 fn keep_log(_level: PrintLevel, message: String) {
     let mut log = LOG.lock().unwrap_or_else(PoisonError::into_inner);
     log.push_str(&message);
@@ -72,10 +75,11 @@ fn keep_log(_level: PrintLevel, message: String) {
 }
 
 fn load_error(action: &'static str, cause: &libbpf_rs::Error) -> EbpfError {
-    if cause.kind() == ErrorKind::PermissionDenied {
+    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // The verifier answers with the same error, and says why.
+    if cause.kind() == ErrorKind::PermissionDenied && !log.contains(VERIFIERS_LOG) {
         return EbpfError::NotPermitted { action };
     }
-    let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).clone();
     EbpfError::Load { cause: format!("{cause:#}"), log: (!log.is_empty()).then_some(log) }
 }
 
