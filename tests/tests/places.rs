@@ -2,6 +2,7 @@
 //! those that become another one. The other way round: a pitviper in a pid namespace of its own.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -241,9 +242,11 @@ fn a_process_that_becomes_another_python_is_followed() -> Result<()> {
     if !met("places")? {
         return Ok(());
     }
-    // Those that are commands of one word can be what a process becomes.
-    let all: Vec<_> =
-        interpreter::all()?.into_iter().filter(|python| python.command.len() == 1).collect();
+    // An interpreter in another root can neither execute one of this root nor be executed here.
+    let all: Vec<_> = interpreter::all()?.into_iter().filter(is_program).collect();
+    if all.len() < 2 {
+        return skip("places", "the interpreters are in other roots");
+    }
     let pairs: Vec<(Interpreter, Interpreter)> =
         (0..all.len()).map(|at| (all[at].clone(), all[(at + 2) % all.len()].clone())).collect();
     together::each(
@@ -252,6 +255,13 @@ fn a_process_that_becomes_another_python_is_followed() -> Result<()> {
         |(from, to)| format!("{} to {}", from.label, to.label),
         |(from, to)| becomes(from, to),
     )
+}
+
+/// Whether its command is the interpreter itself, and not a script that starts it elsewhere.
+fn is_program(python: &Interpreter) -> bool {
+    let mut magic = [0; 4];
+    let read = fs::File::open(&python.command[0]).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && &magic == b"\x7fELF"
 }
 
 fn becomes(from: &Interpreter, to: &Interpreter) -> Result<()> {
@@ -274,7 +284,7 @@ fn an_exec_leaves_no_drift() -> Result<()> {
         return Ok(());
     }
     let (from, to) = (interpreter::pick(3)?, interpreter::pick(5)?);
-    if from.command.len() > 1 || to.command.len() > 1 {
+    if !is_program(&from) || !is_program(&to) {
         return skip("places", "the interpreters are in other roots");
     }
     let mut target = Target::start(&from, "exec_in_place.py", &[&to.command[0]])?;
