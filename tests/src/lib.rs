@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod embedding;
 pub mod http;
 pub mod interpreter;
+pub mod leak;
 pub mod lines;
 pub mod machine;
 pub mod monitoring;

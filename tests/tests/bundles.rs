@@ -8,26 +8,19 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use pitviper_tests::agent::Agent;
 use pitviper_tests::interpreter;
-use pitviper_tests::report::{is_confirmed, outline};
+use pitviper_tests::report::outline;
 use pitviper_tests::requirements::met;
 use pitviper_tests::site::{Site, marked, workload};
 use pitviper_tests::target::Target;
-use pitviper_tests::trace::parse_line;
-use pitviper_tests::{output, venv};
+use pitviper_tests::{leak, output, venv};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn leak_is_told(target: &mut Target, pid: &str, site: &Site) -> Result<Value> {
-    let mut agent = Agent::attach(&["attach", pid, "--json=lines"])?;
+    let agent = Agent::attach(&["attach", pid, "--json=lines"])?;
     target.tell("go")?;
-    let line = agent.line_where("the leak", LIMIT, |line| {
-        parse_line(line).is_ok_and(|finding| is_confirmed(&finding, "fd-leak"))
-    })?;
-    let finding = parse_line(&line)?;
-    ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-    agent.stop()?;
-    Ok(finding)
+    leak::told_at(agent, site, LIMIT)
 }
 
 #[test]

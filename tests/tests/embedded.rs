@@ -15,7 +15,7 @@ use pitviper_tests::requirements::{met, skip, tell};
 use pitviper_tests::site::marked;
 use pitviper_tests::target::Target;
 use pitviper_tests::trace::{Trace, parse_line};
-use pitviper_tests::{http, interpreter, opened, together, venv};
+use pitviper_tests::{http, interpreter, leak, opened, together, venv};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -162,14 +162,9 @@ fn a_leak_in_it_is_told_at_its_line() -> Result<()> {
         let program = python.build(folder.path(), true)?;
         let mut target = Target::start_command(python.command(&program, 0, folder.path()))?;
         do_and_wait(&mut target, "init", "INITIALIZED")?;
-        let mut agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
+        let agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
         target.tell("leak 60")?;
-        let line = agent.line_where("the leak", LIMIT, |line| {
-            parse_line(line).is_ok_and(|finding| is_confirmed(&finding, "fd-leak"))
-        })?;
-        let (finding, site) = (parse_line(&line)?, marked("inside_interpreter.py", "inside")?);
-        ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-        agent.stop()?;
+        leak::told_at(agent, &marked("inside_interpreter.py", "inside")?, LIMIT)?;
         Ok(())
     })
 }

@@ -15,8 +15,8 @@ use pitviper_tests::report::{Report, is_confirmed, outline};
 use pitviper_tests::requirements::{met, skip};
 use pitviper_tests::site::{Site, marked, workload};
 use pitviper_tests::target::Target;
-use pitviper_tests::together;
 use pitviper_tests::trace::parse_line;
+use pitviper_tests::{leak, together};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -60,15 +60,9 @@ fn leak_is_told(target: &mut Target, pid: u32, site: &Site) -> Result<Value> {
     leak_is_told_to(Agent::attach(&["attach", &pid.to_string(), "--json=lines"])?, target, site)
 }
 
-fn leak_is_told_to(mut agent: Agent, target: &mut Target, site: &Site) -> Result<Value> {
+fn leak_is_told_to(agent: Agent, target: &mut Target, site: &Site) -> Result<Value> {
     target.tell("go")?;
-    let line = agent.line_where("the leak", LIMIT, |line| {
-        parse_line(line).is_ok_and(|finding| is_confirmed(&finding, "fd-leak"))
-    })?;
-    let finding = parse_line(&line)?;
-    ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-    agent.stop()?;
-    Ok(finding)
+    leak::told_at(agent, site, LIMIT)
 }
 
 #[test]
@@ -266,14 +260,9 @@ fn is_program(python: &Interpreter) -> bool {
 
 fn becomes(from: &Interpreter, to: &Interpreter) -> Result<()> {
     let mut target = Target::start(from, "exec_in_place.py", &[&to.command[0]])?;
-    let mut agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
+    let agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
     target.tell("go")?;
-    let line = agent.line_where("the leak", LIMIT, |line| {
-        parse_line(line).is_ok_and(|finding| is_confirmed(&finding, "fd-leak"))
-    })?;
-    let (finding, site) = (parse_line(&line)?, marked("exec_in_place.py", "after")?);
-    ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-    agent.stop()?;
+    leak::told_at(agent, &marked("exec_in_place.py", "after")?, LIMIT)?;
     Ok(())
 }
 

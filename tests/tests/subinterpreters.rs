@@ -7,12 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use pitviper_tests::agent::Agent;
 use pitviper_tests::interpreter::{self, Interpreter};
-use pitviper_tests::opened;
-use pitviper_tests::report::{is_confirmed, outline};
 use pitviper_tests::requirements::{met, tell};
 use pitviper_tests::site::{marked, workload};
 use pitviper_tests::target::Target;
-use pitviper_tests::trace::{Trace, parse_line};
+use pitviper_tests::trace::Trace;
+use pitviper_tests::{leak, opened};
 
 /// Those that `subinterpreters.py` makes.
 const INTERPRETERS: usize = 4;
@@ -71,13 +70,8 @@ fn leak_is_told(python: &Interpreter) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path().display().to_string();
     let mut target = start(python, &[&folder, "60"])?;
-    let mut agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
+    let agent = Agent::attach(&["attach", &target.pid().to_string(), "--json=lines"])?;
     target.tell("go")?;
-    let line = agent.line_where("the leak", LIMIT, |line| {
-        parse_line(line).is_ok_and(|finding| is_confirmed(&finding, "fd-leak"))
-    })?;
-    let (finding, site) = (parse_line(&line)?, marked("inside_interpreter.py", "inside")?);
-    ensure!(site.is(&finding["site"]), "not at {site:?}: {}", outline(&finding));
-    agent.stop()?;
+    leak::told_at(agent, &marked("inside_interpreter.py", "inside")?, LIMIT)?;
     Ok(())
 }
