@@ -18,14 +18,14 @@ static __always_inline struct act_sum *act_sum(__u32 process, __u64 stack, __u16
                                                __u16 call, __u64 now) {
     struct act_key key = {
         .stack = stack, .object = object, .process = process, .act = act, .call = call};
-    struct act_sum *sum, fresh = {};
+    struct act_sum *sum;
 
     count(ACT_EMITTED);
     sum = bpf_map_lookup_elem(&acts, &key);
     if (!sum) {
-        fresh.first_ns = now;
-        bpf_map_update_elem(&acts, &key, &fresh, BPF_NOEXIST);
-        sum = bpf_map_lookup_elem(&acts, &key);
+        sum = begun(&acts, &key);
+        if (sum)
+            sum->first_ns = now;
     }
     if (!sum) {
         count(ACT_FULL);
@@ -164,11 +164,10 @@ struct inode_facts {
     __u32 generation;
 };
 
-#define INODE_HEAD 128
-
-static __always_inline void inode_facts(struct inode_facts *facts, struct file *file) {
+static __always_inline void inode_facts(struct scratch *s, struct inode_facts *facts,
+                                        struct file *file) {
     struct inode *inode = BPF_CORE_READ(file, f_inode);
-    __u8 head[INODE_HEAD];
+    __u8 *head = s->inode;
     __u64 offset;
 
     facts->inode = inode;
@@ -176,7 +175,7 @@ static __always_inline void inode_facts(struct inode_facts *facts, struct file *
     if (bpf_core_field_offset(struct inode, i_ino) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_sb) <= INODE_HEAD - 8 &&
         bpf_core_field_offset(struct inode, i_mode) <= INODE_HEAD - 8) {
-        if (bpf_probe_read_kernel(head, sizeof(head), inode)) {
+        if (bpf_probe_read_kernel(head, INODE_HEAD, inode)) {
             facts->inode = 0;
             return;
         }
@@ -234,12 +233,14 @@ static __always_inline __u64 file_id(const struct inode_facts *facts, __u32 proc
 
 __attribute__((noinline)) __u64 file_object(__u64 address, __u32 process) {
     struct file *file = (struct file *)address;
+    struct scratch *s = scratch_of(SCRATCH_SYSCALL);
     struct inode_facts facts = {};
-
     struct object_life *known;
     __u64 id;
 
-    inode_facts(&facts, file);
+    if (!s)
+        return 0;
+    inode_facts(s, &facts, file);
     id = file_id(&facts, process);
     known = bpf_map_lookup_elem(&objects, &id);
     if (!known || !known->sent)

@@ -26,6 +26,17 @@ static __always_inline long read_u64(__u64 *to, __u64 from) {
     return bpf_probe_read_user(to, sizeof(*to), (void *)from);
 }
 
+/*
+ * At most `most`, a power of two, by a mask that the verifier sees: a comparison alone is lost to
+ * those before 6.3 where clang has put what was compared on the stack meanwhile.
+ */
+static __always_inline __u64 at_most(__u64 most, __u64 size) {
+    if (size > most)
+        size = most;
+    barrier_var(size); /* else clang drops the mask, which it knows to do nothing */
+    return size & (2 * most - 1);
+}
+
 /* Copies a compact Python string's data, as much of it as fits. */
 static __always_inline void read_text(struct text *text, __u8 *data, __u32 capacity, __u64 address,
                                       const struct layout *layout) {
@@ -44,10 +55,7 @@ static __always_inline void read_text(struct text *text, __u8 *data, __u32 capac
     if (!(state & (1 << 3))) /* not compact: the agent reads it */
         return;
     address += state & (1 << 4) ? layout->str_ascii : layout->str_compact;
-    size = length > capacity ? capacity : length * kind;
-    barrier_var(size); /* else clang drops the bound that the verifier asks for */
-    if (size > capacity)
-        size = capacity;
+    size = at_most(capacity, length > capacity ? capacity : length * kind);
     if (!bpf_probe_read_user(data, size, (void *)address))
         text->size = size;
 }
@@ -62,35 +70,35 @@ static __always_inline void read_bytes(struct text *text, __u8 *data, __u64 addr
         return;
     text->length = length;
     text->kind = 1;
-    size = length;
-    barrier_var(size);
-    if (size > TABLE_MAX)
-        size = TABLE_MAX;
+    size = at_most(TABLE_MAX, length);
     if (!bpf_probe_read_user(data, size, (void *)(address + layout->bytes_data)))
         text->size = size;
 }
 
 static __always_inline int describe_code(struct event_code *event, __u64 address,
                                          const struct layout *layout) {
-    __u64 filename, name, qualname = 0, table;
+    __u64 at;
 
     event->first_traceable = 0;
-    if (read_u64(&filename, address + layout->co_filename) ||
-        read_u64(&name, address + layout->co_name) ||
-        read_u64(&table, address + layout->co_line_table) ||
-        bpf_probe_read_user(&event->first_line, 4, (void *)(address + layout->co_first_line)) ||
+    if (bpf_probe_read_user(&event->first_line, 4, (void *)(address + layout->co_first_line)) ||
         bpf_probe_read_user(&event->flags, 4, (void *)(address + layout->co_flags)))
         return -1;
     if (layout->co_first_traceable != ABSENT)
         bpf_probe_read_user(&event->first_traceable, 4,
                             (void *)(address + layout->co_first_traceable));
-    read_text(&event->filename, event->filename_data, FILENAME_MAX, filename, layout);
-    read_text(&event->name, event->name_data, NAME_MAX, name, layout);
-    if (layout->co_qualname != ABSENT && !read_u64(&qualname, address + layout->co_qualname))
-        read_text(&event->qualname, event->qualname_data, NAME_MAX, qualname, layout);
+    if (read_u64(&at, address + layout->co_filename))
+        return -1;
+    read_text(&event->filename, event->filename_data, FILENAME_MAX, at, layout);
+    if (read_u64(&at, address + layout->co_name))
+        return -1;
+    read_text(&event->name, event->name_data, NAME_MAX, at, layout);
+    if (layout->co_qualname != ABSENT && !read_u64(&at, address + layout->co_qualname))
+        read_text(&event->qualname, event->qualname_data, NAME_MAX, at, layout);
     else
         event->qualname.address = 0;
-    read_bytes(&event->line_table, event->line_table_data, table, layout);
+    if (read_u64(&at, address + layout->co_line_table))
+        return -1;
+    read_bytes(&event->line_table, event->line_table_data, at, layout);
     return 0;
 }
 
@@ -102,25 +110,27 @@ static __always_inline int describe_code(struct event_code *event, __u64 address
 __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user) {
     struct target *target = bpf_map_lookup_elem(&targets, &tgid);
     struct scratch *s = scratch_of(user);
-    struct code_life *life, fresh = {};
+    struct code_life *life;
     struct code_cached *cached;
     struct event_code *event;
-    struct code_key key = {};
+    struct code_key *key;
     __u64 size, id;
 
     if (!target || !s)
         return 0;
-    key.space = target->space;
-    key.address = address;
-    life = bpf_map_lookup_elem(&codes, &key);
+    key = &s->code_key; /* its padding stays zero */
+    key->space = target->space;
+    key->address = address;
+    life = bpf_map_lookup_elem(&codes, key);
     if (!life) {
-        fresh.id = ++s->sequence << 14 | (bpf_get_smp_processor_id() & 0xfff) << 2 | (user & 3);
-        if (bpf_map_update_elem(&codes, &key, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
+        s->code_life.id =
+            ++s->sequence << 14 | (bpf_get_smp_processor_id() & 0xfff) << 2 | (user & 3);
+        if (bpf_map_update_elem(&codes, key, &s->code_life, BPF_NOEXIST) == -7 /* E2BIG: full */) {
             count(CODE_EMITTED);
             count(CODE_CODES_FULL);
             return 0;
         }
-        life = bpf_map_lookup_elem(&codes, &key);
+        life = bpf_map_lookup_elem(&codes, key);
         if (!life)
             return 0;
     }
@@ -134,7 +144,7 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
         event->address = address;
         event->space = target->space;
         if (describe_code(event, address, &target->layout)) {
-            bpf_map_delete_elem(&codes, &key);
+            bpf_map_delete_elem(&codes, key);
             /* A sample may come while a frame is being made. Nothing is lost then but the sample.
              */
             if (user == SCRATCH_SAMPLE)
@@ -154,9 +164,9 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
         }
         life->sent = 1;
     }
-    cached = cached_code(address, key.space);
+    cached = cached_code(address, key->space);
     cached->id = id;
-    cached->check = cache_check(address, key.space, id);
+    cached->check = cache_check(address, key->space, id);
     return id;
 }
 

@@ -24,7 +24,7 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
     __u32 fd = call_argument(regs, 0), process = c->target->process;
     __u64 size = call_argument(regs, 2), address = call_argument(regs, 1), id;
     struct file *file = file_of(fd);
-    struct connecting pending = {};
+    struct connecting *pending = &c->s->connecting;
     struct descriptor *entry;
     struct socket *socket;
     struct act_sum *sum;
@@ -64,12 +64,12 @@ static __noinline int connects(struct call *c, struct pt_regs *regs, __s64 resul
         act_add(sum, 0, c->ns);
         return 0;
     }
-    pending.stack = c->s->stack_id;
-    pending.object = id;
-    pending.began_ns = c->now - c->ns;
-    pending.process = process;
+    pending->stack = c->s->stack_id;
+    pending->object = id;
+    pending->began_ns = c->now - c->ns;
+    pending->process = process;
     id = (__u64)sk;
-    if (bpf_map_update_elem(&connecting, &id, &pending, BPF_ANY))
+    if (bpf_map_update_elem(&connecting, &id, pending, BPF_ANY))
         count(CONNECTING_FULL);
     return 0;
 }

@@ -48,23 +48,25 @@ static __noinline long replace(const struct descriptor_key *key, const struct de
 __attribute__((noinline)) int enter_birth(__u32 process, __u32 fd, __u32 mode, __u32 file) {
     struct descriptor_key key = {.process = process, .fd = fd};
     struct scratch *s = scratch_of(SCRATCH_SYSCALL);
-    struct descriptor entry = {};
+    struct descriptor *entry;
     struct site *site;
     long failed = 0;
 
     if (!s)
         return 0;
     count_alone(OPENED_EMITTED);
-    entry.stack = s->stack_id;
-    entry.born_ns = entry.used_ns = s->now;
-    entry.call = s->number;
-    entry.tid = s->tid;
-    entry.pass = reconcile_pass;
+    entry = &s->born;
+    __builtin_memset(entry, 0, sizeof(*entry));
+    entry->stack = s->stack_id;
+    entry->born_ns = entry->used_ns = s->now;
+    entry->call = s->number;
+    entry->tid = s->tid;
+    entry->pass = reconcile_pass;
     if (file) {
-        entry.mode = mode;
-        failed = put_in(&key, &entry);
+        entry->mode = mode;
+        failed = put_in(&key, entry);
         if (failed == -EEXIST)
-            failed = replace(&key, &entry);
+            failed = replace(&key, entry);
     }
     if (failed == -EEXIST) {
         /* A birth on another CPU, of the same number, has taken the entry since: one of the two
@@ -72,7 +74,7 @@ __attribute__((noinline)) int enter_birth(__u32 process, __u32 fd, __u32 mode, _
         file = 0;
         failed = 0;
     }
-    site = failed || !s->booked ? bpf_map_lookup_elem(&sites, &entry.stack) : 0;
+    site = failed || !s->booked ? bpf_map_lookup_elem(&sites, &s->stack_id) : 0;
     if (failed) {
         count(OPENED_DESCRIPTORS_FULL);
         if (site && s->booked)
@@ -83,10 +85,10 @@ __attribute__((noinline)) int enter_birth(__u32 process, __u32 fd, __u32 mode, _
         else if (!s->booked)
             count(OPENED_SITES_FULL);
         if (!file) /* another thread closed it before this call was out of the kernel */
-            account_close(&entry);
+            account_close(s->stack_id);
     }
     if (trace_calls)
-        tell_change(fd, CHANGE_OPENED, entry.mode);
+        tell_change(fd, CHANGE_OPENED, file ? mode : 0);
     return failed;
 }
 
@@ -111,7 +113,7 @@ static __noinline int birth_of_file(struct call *c, __u32 fd, bool truncated) {
     __u64 object;
 
     if (file)
-        inode_facts(&facts, file);
+        inode_facts(c->s, &facts, file);
     birth_of(c, fd, facts.inode ? file : 0, facts.mode);
     if (descriptors_only || !facts.inode || (facts.mode & S_IFMT) != S_IFREG)
         return 0;
@@ -216,29 +218,24 @@ static long birth_of_message(__u64 i, void *context) {
     return 0;
 }
 
-/* Descriptors that came in a message. Before 5.17 the reconciliation finds them. */
-static __always_inline void births_of_message(struct call *c, __u64 message) {
-    /* struct user_msghdr: msg_control at 32, msg_controllen at 40 */
-    __u64 control[2] = {};
-    struct message m = {.call = c};
-
-    if (bpf_probe_read_user(control, sizeof(control), (void *)(message + 32)) || !control[1])
-        return;
-    m.at = control[0];
-    m.end = control[0] + control[1];
-    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
-        bpf_loop(SCM_STEPS, birth_of_message, &m, 0);
-}
-
 struct messages {
     struct call *call;
     __u64 first;
 };
 
-static long births_of_one_message(__u64 i, void *context) {
+/* Descriptors that came in one message. Before 5.17 the reconciliation finds them. */
+static long births_of_message(__u64 i, void *context) {
     struct messages *messages = context;
+    /* struct user_msghdr: msg_control at 32, msg_controllen at 40 */
+    __u64 control[2] = {}, message = messages->first + i * MMSGHDR;
+    struct message m = {.call = messages->call};
 
-    births_of_message(messages->call, messages->first + i * MMSGHDR);
+    if (bpf_probe_read_user(control, sizeof(control), (void *)(message + 32)) || !control[1])
+        return 0;
+    m.at = control[0];
+    m.end = control[0] + control[1];
+    if (bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
+        bpf_loop(SCM_STEPS, birth_of_message, &m, 0);
     return 0;
 }
 
@@ -367,26 +364,6 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         walk_opening(c);
         birth(c, result);
         return;
-    case CALL_PAIR0:
-    case CALL_PAIR3:
-        walk_once(c);
-        if (bpf_probe_read_user(pair, sizeof(pair),
-                                (void *)call_argument(regs, class == CALL_PAIR0 ? 0 : 3)))
-            return; /* unmapped by another thread meanwhile: the reconciliation finds them */
-        birth(c, pair[0]);
-        birth(c, pair[1]);
-        return;
-    case CALL_RECVMSG:
-        if (result >= 0)
-            births_of_message(c, call_argument(regs, 1));
-        return;
-    case CALL_RECVMMSG:
-        messages.first = call_argument(regs, 1);
-        if (result > 0 &&
-            bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
-            bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, births_of_one_message,
-                     &messages, 0);
-        return;
     case CALL_CLOSE:
         if (trace_calls)
             walk_once(c);
@@ -403,6 +380,25 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         if (c->target->loops)
             loop_closes(c->task, call_argument(regs, 0));
         death(c, call_argument(regs, 0), 0);
+        return;
+    case CALL_PAIR0:
+    case CALL_PAIR3:
+        walk_once(c);
+        if (bpf_probe_read_user(pair, sizeof(pair),
+                                (void *)call_argument(regs, class == CALL_PAIR0 ? 0 : 3)))
+            return; /* unmapped by another thread meanwhile: the reconciliation finds them */
+        birth(c, pair[0]);
+        birth(c, pair[1]);
+        return;
+    case CALL_RECVMSG:
+    case CALL_RECVMMSG:
+        messages.first = call_argument(regs, 1);
+        if (class == CALL_RECVMSG) /* of which the result is bytes */
+            result = result >= 0;
+        if (result > 0 &&
+            bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_loop___probe))
+            bpf_loop(result > MESSAGES_MAX ? MESSAGES_MAX : result, births_of_message, &messages,
+                     0);
         return;
     case CALL_CLOSE_RANGE:
         if (result || call_argument(regs, 2) & CLOSE_RANGE_CLOEXEC)

@@ -47,28 +47,25 @@ static __always_inline void receives(struct call *c, __u32 fd, __s64 result) {
  * Whether a reading that begins, of a file or a directory, is of what this process has read before,
  * and nothing has changed since: the same size, the same time of modification.
  */
-static __always_inline struct file_state *reading_begins(__u32 process, __u64 object,
+static __always_inline struct file_state *reading_begins(const struct file_key *key,
                                                          struct inode *inode) {
-    struct file_key key = {.object = object, .process = process};
-    struct file_state fresh = {}, *state;
+    struct file_state *state = bpf_map_lookup_elem(&files, key);
+    __s64 size, modified_s;
+    __u32 modified_ns;
 
-    fresh.size = BPF_CORE_READ(inode, i_size);
-    modified_of(inode, &fresh.modified_s, &fresh.modified_ns);
-    state = bpf_map_lookup_elem(&files, &key);
+    if (!state)
+        state = begun(&files, key);
     if (!state) {
-        if (bpf_map_update_elem(&files, &key, &fresh, BPF_NOEXIST))
-            count(FILE_FULL);
-        state = bpf_map_lookup_elem(&files, &key);
-        if (state)
-            state->passes = 1;
-        return state;
+        count(FILE_FULL);
+        return 0;
     }
-    state->unchanged = state->passes && state->size == fresh.size &&
-                       state->modified_s == fresh.modified_s &&
-                       state->modified_ns == fresh.modified_ns;
-    state->size = fresh.size;
-    state->modified_s = fresh.modified_s;
-    state->modified_ns = fresh.modified_ns;
+    size = BPF_CORE_READ(inode, i_size);
+    modified_of(inode, &modified_s, &modified_ns);
+    state->unchanged = state->passes && state->size == size && state->modified_s == modified_s &&
+                       state->modified_ns == modified_ns;
+    state->size = size;
+    state->modified_s = modified_s;
+    state->modified_ns = modified_ns;
     state->passes++;
     if (state->unchanged)
         state->unchanged_passes++;
@@ -107,7 +104,7 @@ static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 byte
         return object;
     }
     if (position == 0) {
-        state = reading_begins(process, object, inode);
+        state = reading_begins(&key, inode);
         __sync_fetch_and_add(&sum->starts, 1);
         if (state && state->unchanged)
             __sync_fetch_and_add(&sum->repeats, 1);
@@ -122,13 +119,14 @@ static __noinline __u64 file_bytes(struct call *c, struct file *file, __u64 byte
 /* The end of a directory's names: it has been read once through. */
 static __noinline int listed(struct call *c, struct file *file) {
     __u32 process = c->target->process;
+    struct file_key key = {.process = process};
     struct file_state *state;
     struct act_sum *sum;
     __u64 object;
 
     walk_once(c);
-    object = file_object((__u64)file, process);
-    state = reading_begins(process, object, BPF_CORE_READ(file, f_inode));
+    object = key.object = file_object((__u64)file, process);
+    state = reading_begins(&key, BPF_CORE_READ(file, f_inode));
     if (state && state->passes == 1)
         state->apart = __sync_fetch_and_add(&listed_apart, 1) < LISTED_MAX;
     if (!state || !state->apart)

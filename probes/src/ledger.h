@@ -43,8 +43,7 @@ static __always_inline __u16 mode_of(struct file *file) {
     return BPF_CORE_READ(file, f_inode, i_mode);
 }
 
-static __always_inline void account_close(const struct descriptor *entry) {
-    __u64 stack = entry->stack;
+static __always_inline void account_close(__u64 stack) {
     struct site *site = bpf_map_lookup_elem(&sites, &stack);
 
     count_alone(CLOSED_EMITTED);
@@ -52,13 +51,22 @@ static __always_inline void account_close(const struct descriptor *entry) {
         __sync_fetch_and_add(&site->closed, 1);
 }
 
+/* What is counted of a descriptor when it is gone. */
+struct gone {
+    __u64 stack;
+    __u64 peer;
+    __u64 connected_ns;
+    __u64 bytes;
+    __u64 cut;
+};
+
 /* The end of a connection, which is that of its descriptor. */
-static __noinline int account_connection(__u32 process, const struct descriptor *gone) {
+static __noinline int account_connection(__u32 process, const struct gone *gone) {
     __u64 now = bpf_ktime_get_ns();
     struct act_sum *sum = act_sum(process, gone->stack, ACT_CONNECTION, gone->peer, 0, now);
 
     if (sum) {
-        act_add(sum, gone->received + gone->sent, now - gone->connected_ns);
+        act_add(sum, gone->bytes, now - gone->connected_ns);
         if (gone->cut)
             __sync_fetch_and_add(&sum->failed, 1);
     }
@@ -71,11 +79,17 @@ static __noinline int account_connection(__u32 process, const struct descriptor 
  */
 static __always_inline bool take_out(const struct descriptor_key *key, struct descriptor *entry,
                                      __u32 origin) {
-    struct descriptor gone;
+    struct gone gone;
 
     if (origin_of(origin) >= ORIGIN_CLOSED)
         return false;
-    gone = *entry;
+    /* Before it is taken out, for it may be another's then. */
+    gone.stack = entry->stack;
+    gone.peer = entry->peer;
+    gone.connected_ns = entry->connected_ns;
+    gone.bytes = entry->received + entry->sent;
+    gone.cut = entry->cut;
+    barrier();
     if (key->fd < kept_below) {
         /* One that was closed and born again meanwhile has counted on, and lives. */
         if (__sync_val_compare_and_swap(&entry->origin, origin, turned(origin, ORIGIN_CLOSED)) !=
@@ -84,7 +98,7 @@ static __always_inline bool take_out(const struct descriptor_key *key, struct de
     } else if (bpf_map_delete_elem(&descriptors, key)) {
         return false;
     }
-    account_close(&gone);
+    account_close(gone.stack);
     if (gone.peer)
         account_connection(key->process, &gone);
     return true;
@@ -127,14 +141,15 @@ static __always_inline void account_unclosed(const struct warning *warning, __u6
                                              __u64 lifetime_ns, __u64 now) {
     struct unclosed_key key = {
         .opened_by = opened_by, .dropped_by = warning->dropped_by, .process = warning->process};
-    struct unclosed *pair, fresh = {};
+    struct unclosed *pair;
 
     pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
     if (!pair) {
-        fresh.first_ns = now;
-        __builtin_memcpy(fresh.type_name, warning->type_name, TYPE_MAX);
-        bpf_map_update_elem(&unclosed_pairs, &key, &fresh, BPF_NOEXIST);
-        pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
+        pair = begun(&unclosed_pairs, &key);
+        if (pair) {
+            pair->first_ns = now;
+            __builtin_memcpy(pair->type_name, warning->type_name, TYPE_MAX);
+        }
     }
     if (!pair) {
         count(UNCLOSED_FULL);

@@ -57,6 +57,9 @@ struct walk {
     __u64 frames[MAX_FRAMES]; /* the addresses of those that were met */
 };
 
+/* So much of an inode is read at once. */
+#define INODE_HEAD 128
+
 /* Work space of one run of a program: too large for its stack. */
 struct scratch {
     __u32 busy;
@@ -68,6 +71,13 @@ struct scratch {
     struct event_object object;
     /* of the call */
     struct event_descriptor call;
+    struct descriptor born;
+    struct connecting connecting;
+    struct site site;
+    struct code_key code_key;
+    struct code_life code_life;
+    struct target target;
+    __u8 inode[INODE_HEAD];
     __u64 stack_id;
     __u32 stack_status;
     __u32 walked;
@@ -223,13 +233,18 @@ struct {
     __type(value, struct object_life);
 } task_names SEC(".maps");
 
-/* Zeros. */
+/* Zeros, from which entries begin that would take too much of the stack: up to Linux 6.12 the
+ * functions of one chain share its 512 bytes. Nobody writes to them. */
+struct zeros {
+    __u8 bytes[sizeof(struct wait_sum)];
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct wait_sum);
-} no_waits SEC(".maps");
+    __type(value, struct zeros);
+} zeros SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -279,6 +294,17 @@ static __always_inline void count_alone(__u32 counter) {
 
 static __always_inline struct scratch *scratch_of(__u32 user) {
     return bpf_map_lookup_elem(&scratches, &user);
+}
+
+/* Makes the entry of `key`, all zeros, and returns it or what another CPU made of it meanwhile;
+ * NULL where there is no room. */
+static __always_inline void *begun(void *map, const void *key) {
+    __u32 only = 0;
+    const struct zeros *from = bpf_map_lookup_elem(&zeros, &only);
+
+    if (from)
+        bpf_map_update_elem(map, key, from, BPF_NOEXIST);
+    return bpf_map_lookup_elem(map, key);
 }
 
 /*

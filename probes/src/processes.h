@@ -29,7 +29,7 @@ static __always_inline __u32 new_number(struct scratch *s) {
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child) {
     __u32 parent_tgid = parent->tgid, child_tgid = child->tgid;
-    struct target *target, copy;
+    struct target *target, *copy;
     struct scratch *s;
     struct site none = {};
     __u64 key;
@@ -46,19 +46,20 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
     s = scratch_of(SCRATCH_SYSCALL);
     if (!s)
         return 0;
-    __builtin_memcpy(&copy, target, sizeof(copy));
-    copy.process = copy.space = new_number(s);
-    copy.seed = reconcile_pass + 1;
-    copy.warned = copy.missed = copy.brk = 0;
-    key = none.process = copy.process;
+    copy = &s->target;
+    __builtin_memcpy(copy, target, sizeof(*copy));
+    copy->process = copy->space = new_number(s);
+    copy->seed = reconcile_pass + 1;
+    copy->warned = copy->missed = copy->brk = 0;
+    key = none.process = copy->process;
     none.sent = 1;
     bpf_map_update_elem(&sites, &key, &none, BPF_ANY);
-    if (bpf_map_update_elem(&targets, &child_tgid, &copy, BPF_ANY)) {
+    if (bpf_map_update_elem(&targets, &child_tgid, copy, BPF_ANY)) {
         count(PROCESS_EMITTED);
         count(PROCESS_TARGETS_FULL);
         return 0;
     }
-    send_process(&copy, child_tgid, PROCESS_FORKED, target->process);
+    send_process(copy, child_tgid, PROCESS_FORKED, target->process);
     return 0;
 }
 

@@ -164,6 +164,15 @@ static __always_inline __u64 position_of(struct call *c, struct pt_regs *regs, s
     return BPF_CORE_READ(file, f_pos) - bytes;
 }
 
+/* Whoever takes a connection serves others from now on. */
+static __noinline int accepts(struct call *c, __u32 listening, __u32 fd) {
+    struct file *file = file_of(fd);
+
+    if (file && c->thread)
+        accepted(c->thread, c->task, file, file_of(listening), c->target->process, c->now);
+    return 0;
+}
+
 /* What a call did besides to descriptors. Returns the object that it was about. */
 static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 result) {
     __u64 bytes = result > 0 ? result : 0;
@@ -191,10 +200,8 @@ static __always_inline __u64 act_of(struct call *c, struct pt_regs *regs, __s64 
         return 0;
     case WAIT_ACCEPT:
         use(c, call_argument(regs, 0), 0, 0);
-        file = result >= 0 ? file_of(result) : 0;
-        if (file && c->thread)
-            accepted(c->thread, c->task, file, file_of(call_argument(regs, 0)), c->target->process,
-                     c->now);
+        if (result >= 0)
+            accepts(c, call_argument(regs, 0), result);
         return 0;
     case WAIT_EPOLL:
         use(c, call_argument(regs, 0), 0, 0);

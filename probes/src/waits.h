@@ -52,15 +52,8 @@ __attribute__((noinline)) int count_wait(__u32 process, __u32 class, __u64 ns, _
     struct wait_sum *sum = bpf_map_lookup_elem(&waits, &key);
     __u32 bucket = log2_of(ns);
 
-    if (!sum) {
-        /* Too large for the stack: begun from the zeros of a map that nobody writes. */
-        __u32 zero = 0;
-        struct wait_sum *zeros = bpf_map_lookup_elem(&no_waits, &zero);
-
-        if (zeros)
-            bpf_map_update_elem(&waits, &key, zeros, BPF_NOEXIST);
-        sum = bpf_map_lookup_elem(&waits, &key);
-    }
+    if (!sum)
+        sum = begun(&waits, &key);
     if (!sum) {
         count(WAIT_FULL);
         return 0;

@@ -108,7 +108,7 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
     for (i = 0; i < BATCH; i++) {
         __u64 offset = frame - w->low, code, instruction, previous, id, mixed, own;
         struct code_cached *cached;
-        __u32 copy;
+        __u32 copy, slot;
         __u8 *at;
 
         if (!frame) {
@@ -150,9 +150,12 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
             w->status = STACK_UNREADABLE;
             break;
         }
-        s->stack.frames[n & (MAX_FRAMES - 1)].code = id;
-        s->stack.frames[n & (MAX_FRAMES - 1)].instruction = instruction;
-        w->frames[n & (MAX_FRAMES - 1)] = w->low + offset;
+        slot = n;
+        barrier_var(slot); /* else clang drops the bound that the verifier asks for */
+        slot &= MAX_FRAMES - 1;
+        s->stack.frames[slot].code = id;
+        s->stack.frames[slot].instruction = instruction;
+        w->frames[slot] = w->low + offset;
         n++;
         /* What a frame adds is mixed for itself, so that the next one waits for one step only. */
         mixed = ((id ? id : code) ^ instruction * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
@@ -193,12 +196,11 @@ static __always_inline void book_opened(struct site *site, __u64 now) {
  * process's collector of what has no stack, where there is none or no room.
  */
 static __always_inline __u64 site_of(struct scratch *s, __u64 stack) {
-    struct site *site, fresh = {};
+    struct site *site = bpf_map_lookup_elem(&sites, &stack);
 
-    site = bpf_map_lookup_elem(&sites, &stack);
     if (!site) {
-        fresh.process = s->walk.process;
-        if (bpf_map_update_elem(&sites, &stack, &fresh, BPF_NOEXIST) == -7 /* E2BIG: full */) {
+        s->site.process = s->walk.process; /* the rest of it stays zero */
+        if (bpf_map_update_elem(&sites, &stack, &s->site, BPF_NOEXIST) == -7 /* E2BIG: full */) {
             count(STACK_EMITTED);
             count(STACK_SITES_FULL);
             return s->walk.process;

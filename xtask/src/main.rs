@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod apt;
 mod audit;
 mod bench;
 mod cargo;
@@ -14,6 +15,7 @@ mod docs;
 mod http;
 mod interpreters;
 mod interrupt;
+mod kernels;
 mod lint;
 mod marked;
 mod privilege;
@@ -38,6 +40,8 @@ enum Task {
     Audit(audit::Options),
     /// Compare the stacks of every interpreter that can be had with its own
     Pythons(pythons::Options),
+    /// Boot other kernels in QEMU and find a leak on each
+    Kernels(kernels::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
     /// Write docs/metrics.md from what the program registers
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Audit(options) => audit::run(&options),
         Task::Pythons(options) => pythons::run(&options),
+        Task::Kernels(options) => kernels::run(&options),
         Task::Lint(options) => lint::run(&options),
         Task::Docs => docs::write(),
         Task::Dashboards(task) => dashboards::run(&task),

@@ -45,11 +45,13 @@ impl Doctor {
 fn kernel() -> Outcome {
     let (release, known) = kernel_release();
     match known {
-        Some(known) if known < (6, 13) => {
-            let why = "its verifier allows less stack than the probes take";
-            let what = format!("Linux {release} is too old: {why}");
-            Outcome::Fails(what, "use Linux 6.13 or newer".into())
+        Some(known) if known < (5, 12) => {
+            Outcome::Fails(format!("Linux {release} is too old"), "use Linux 5.12 or newer".into())
         }
+        Some(known) if known < (5, 17) => Outcome::Lacks(format!(
+            "Linux {release}: close_range and SCM_RIGHTS are only seen by reconciliation \
+             (5.17 and newer see the call)"
+        )),
         _ => Outcome::Works(format!("Linux {release}")),
     }
 }

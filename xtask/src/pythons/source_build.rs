@@ -9,14 +9,15 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::apt::{self, Apt};
 use crate::interpreters::{self, Interpreter};
 use crate::process;
-use crate::roots::{KEYRING, own_mirror};
 use crate::workspace;
 
 /// The release whose source is built: one that does not move.
 const RELEASE: &str = "trixie";
 const PACKAGE: &str = "python3.13";
+const ARCHIVE: &str = ".orig.tar.xz";
 const PROGRAM: &str = "bin/python3.13";
 
 /// One way to build it.
@@ -60,47 +61,16 @@ fn interpreter(folder: &Path, variant: &Variant) -> Result<Interpreter> {
     Ok(Interpreter { version, origin: Some(variant.name.to_owned()), program })
 }
 
-/// The source's archive. apt fetches and checks it by lists and caches of its own, so that the
-/// machine's stay as they are.
+/// The source's archive.
 fn source(folder: &Path) -> Result<PathBuf> {
-    let apt = folder.join("apt");
-    if let Some(archive) = archive(&apt) {
+    let folder = folder.join("apt");
+    if let Some(archive) = apt::fetched(&folder, ARCHIVE) {
         return Ok(archive);
     }
-    let mirror = own_mirror().context("this machine has no mirror of Debian's to fetch from")?;
-    for part in ["state", "lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(apt.join(part)).context("failed to make a folder for apt")?;
-    }
-    let place = apt.display();
-    let files = [
-        ("sources.list", format!("deb-src [signed-by={KEYRING}] {mirror} {RELEASE} main\n")),
-        (
-            "apt.conf",
-            format!(
-                "Dir::Etc::sourcelist \"{place}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
-                 Dir::State \"{place}/state\";\nDir::State::lists \"{place}/lists\";\n\
-                 Dir::Cache \"{place}/cache\";\nAPT::Sandbox::User \"\";\n"
-            ),
-        ),
-    ];
-    for (name, text) in files {
-        fs::write(apt.join(name), text).with_context(|| format!("failed to write {name}"))?;
-    }
     eprintln!("Fetching the source of {PACKAGE} of Debian {RELEASE} (once).");
-    for arguments in
-        [&["update", "-qq"][..], &["source", "-qq", "--download-only", "--tar-only", PACKAGE]]
-    {
-        let mut command = Command::new("apt-get");
-        command.current_dir(&apt).env("APT_CONFIG", apt.join("apt.conf")).args(arguments);
-        process::output(&mut command)?;
-    }
-    archive(&apt).context("apt fetched no source")
-}
-
-fn archive(folder: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    let is_archive = |path: &PathBuf| path.to_string_lossy().ends_with(".orig.tar.xz");
-    entries.map(|entry| entry.path()).find(is_archive)
+    let apt = Apt::of(folder.clone(), "deb-src", &[RELEASE])?;
+    apt.say("apt-get", &["source", "-qq", "--download-only", "--tar-only", PACKAGE])?;
+    apt::fetched(&folder, ARCHIVE).context("apt fetched no source")
 }
 
 fn build(folder: &Path, source: &Path, variant: &Variant, prefix: &Path) -> Result<()> {

@@ -23,6 +23,8 @@ pub(crate) enum Set {
     Roots,
     /// Interpreters that are built from source
     Pythons,
+    /// Other kernels, in QEMU
+    Kernels,
     /// The lints
     Lint,
     /// The runs of the audited systems
@@ -91,8 +93,18 @@ const NEEDS: &[Need] = &[
         Probe::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
         "debian-archive-keyring",
         "check what is fetched",
-        &[Set::Roots],
+        &[Set::Roots, Set::Kernels, Set::Pythons],
     ),
+    need(
+        Probe::Program("qemu-system-x86_64"),
+        "qemu-system-x86",
+        "boot other kernels",
+        &[Set::Kernels],
+    ),
+    need(Probe::Program("busybox"), "busybox-static", "have a shell in a guest", &[Set::Kernels]),
+    need(Probe::Program("cpio"), "cpio", "pack a guest's files", &[Set::Kernels]),
+    need(Probe::Program("dpkg-deb"), "dpkg", "unpack kernels", &[Set::Kernels]),
+    need(Probe::Program("strip"), "binutils", "pack a guest's program", &[Set::Kernels]),
     need(Probe::Program("musl-gcc"), "musl-tools", "build CPython on musl", &[Set::Pythons]),
     need(Probe::Program("xz"), "xz-utils", "unpack CPython's source", &[Set::Pythons]),
     need(Probe::Header("ffi.h"), "libffi-dev", "build CPython's ctypes", &[Set::Pythons]),

@@ -67,8 +67,12 @@ fn is_reaped(pid: u32, child: &types::child) -> bool {
     child.ended_ns != 0 && !Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// What the kernel side has summed under one key; `None` of an act that this version does not know.
+/// What the kernel side has summed under one key; `None` of an act that this version does not know,
+/// and of a sum that another CPU begins at this moment: its time is not set yet.
 pub(super) fn counters(key: &types::act_key, sum: &types::act_sum) -> Option<ActCounters> {
+    if sum.count == 0 {
+        return None;
+    }
     Some(ActCounters {
         process: ProcessId(key.process),
         stack: stack_id(key.stack),

@@ -276,6 +276,7 @@ impl Ebpf {
         let mut all: Vec<UnclosedCounters> = self
             .unclosed_pairs()?
             .into_iter()
+            .filter(|(_, pair)| pair.count > 0) // else another CPU begins it at this moment
             .map(|(key, pair)| UnclosedCounters {
                 process: ProcessId(key.process),
                 opened_by: stack_id(key.opened_by),

@@ -1,0 +1,67 @@
+//! `cargo xtask kernels`: pitviper on other kernels than this machine's, each booted in QEMU with a
+//! Python program that leaks. The verifiers of older kernels refuse what newer ones take, and the
+//! other way round, and no test on one kernel shows it.
+
+use anyhow::{Result, bail};
+
+use crate::setup::{self, Set};
+use crate::{cargo, workspace};
+
+mod archive;
+mod guest;
+mod initrd;
+
+use guest::Seen;
+
+/// Options of `cargo xtask kernels`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only kernels whose version begins with this [default: all of the table]
+    #[arg(value_name = "VERSION")]
+    only: Option<String>,
+}
+
+/// Debian's kernels, the oldest first: its release, and how the versions begin that are taken, of
+/// which the newest is booted. Empty: any.
+const KERNELS: [(&str, &str); 4] = [
+    ("bookworm", "6.1."),
+    ("trixie", "6.12."),
+    ("trixie-backports", "6.16."),
+    ("trixie-backports", ""),
+];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen: Vec<_> = match &options.only {
+        Some(version) => {
+            KERNELS.into_iter().filter(|(_, begins)| begins.starts_with(version)).collect()
+        }
+        None => KERNELS.to_vec(),
+    };
+    if chosen.is_empty() {
+        bail!("the table has no kernel that begins with that: {KERNELS:?}");
+    }
+    setup::ensure(&[Set::Build, Set::Kernels, Set::Test])?;
+    let program = cargo::build_pitviper()?;
+    let folder = workspace::target().join("kernels");
+    let mut bad = Vec::new();
+    println!("{:<34} {:>6}  {:<28} events lost", "Linux", "doctor", "finding");
+    for (release, version) in chosen {
+        let kernel = archive::kernel(&folder, release, version)?;
+        let initrd = initrd::write(&folder, &program)?;
+        eprintln!("Booting Linux {} in QEMU (a minute or two).", kernel.version);
+        let seen = guest::run(&kernel.image, &initrd)?;
+        let Seen { doctor, finding, lost } = &seen;
+        println!("{:<34} {doctor:>6}  {finding:<28} {lost}", kernel.version);
+        if !seen.is_right() {
+            bad.push(kernel.version);
+        }
+    }
+    if !bad.is_empty() {
+        bail!(
+            "not right on Linux {}; the guests' output is in {}",
+            bad.join(", "),
+            folder.display()
+        );
+    }
+    Ok(())
+}
