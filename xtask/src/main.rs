@@ -11,6 +11,7 @@ mod dashboards;
 mod demo;
 mod dist;
 mod docs;
+mod fuzz;
 mod http;
 mod interpreters;
 mod interrupt;
@@ -40,6 +41,8 @@ enum Task {
     Pythons(pythons::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
+    /// Run the fuzz targets of all that reads hostile bytes
+    Fuzz(fuzz::Options),
     /// Write docs/metrics.md from what the program registers
     Docs,
     /// Write and check the Grafana dashboards
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Audit(options) => audit::run(&options),
         Task::Pythons(options) => pythons::run(&options),
         Task::Lint(options) => lint::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Docs => docs::write(),
         Task::Dashboards(task) => dashboards::run(&task),
         Task::Dist(options) => dist::run(&options),
