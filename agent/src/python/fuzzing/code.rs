@@ -59,7 +59,7 @@ pub(super) fn check(process: &Process<'_>, record: &CodeRecord) {
             check_text(process, text, raw);
         }
     }
-    let mut table = CodeTable::with_bounds(1, 1 << 16);
+    let mut table = CodeTable::with_bounds(4, 4 << 20);
     assert!(table.insert(version, record.clone()).is_ok());
     let frames = [record.id, record.id + 1].map(|code| RawFrame { code, instruction: 8 }).to_vec();
     let stack =

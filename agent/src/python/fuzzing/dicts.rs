@@ -22,13 +22,13 @@ pub(crate) fn dict(input: &[u8]) {
     let _ = dict::is_dict(&process, &layout, start);
     let Ok(Some(entries)) = dict::entries(&process, &layout, keys, start) else { return };
     let before = (process.reads(), process.volume());
-    for name in ["sys", "_current_tasks"] {
-        if let Ok(Some(value)) = dict::find(&process, &layout, entries, name) {
-            assert!(value != 0 && process.holds(&value.to_le_bytes()));
-            assert!(process.holds(name.as_bytes()));
-        }
+    let name = if process.head.number.is_multiple_of(2) { "sys" } else { "_current_tasks" };
+    if let Ok(Some(value)) = dict::find(&process, &layout, entries, name) {
+        assert!(value != 0 && process.holds(&value.to_le_bytes()));
+        assert!(process.holds(name.as_bytes()));
     }
-    assert!(process.reads() - before.0 <= 2 * (1 + 2 * MAX_ENTRIES));
+    assert!(process.reads() - before.0 <= 1 + 2 * MAX_ENTRIES);
+    assert!(process.volume() - before.1 <= MAX_ENTRIES * (24 + 4096 + 16));
 }
 
 /// asyncio: what is found has sane offsets, and the names that lead to it are there.
