@@ -38,7 +38,9 @@ pub(crate) fn code_object(input: &[u8]) {
         assert!(same && string.data.starts_with(&start.data));
     }
     assert!(cut.line_table.data.starts_with(&start.line_table.data));
-    if completed.is_ok() && process.stands_still() {
+    // No object lies at address 0, but where memory wraps there is one: that is left as it is.
+    let addresses = [record.filename.address, record.name.address, record.line_table.address];
+    if completed.is_ok() && process.stands_still() && !addresses.contains(&0) {
         assert_eq!(cut, record);
     }
     check(&process, &cut);

@@ -64,7 +64,7 @@ impl<'a> Process<'a> {
             runtime: word(8),
             start: word(16),
         };
-        let mut ranges = BTreeMap::new();
+        let mut ranges: BTreeMap<u64, Range<usize>> = BTreeMap::new();
         let mut at = 0;
         while head.flags & WRAPS == 0
             && let Some((address, rest)) = bytes[at..].split_first_chunk()
@@ -72,7 +72,15 @@ impl<'a> Process<'a> {
         {
             let start = at + 12;
             at = start + rest.len().min(u32::from_le_bytes(*length) as usize);
-            ranges.insert(u64::from_le_bytes(*address), start..at);
+            let address = u64::from_le_bytes(*address);
+            // What is read of an address must not depend on where a read begins.
+            let end = address.saturating_add((at - start) as u64);
+            let before = ranges.range(..=end).next_back();
+            if before
+                .is_none_or(|(known, range)| known.saturating_add(range.len() as u64) <= address)
+            {
+                ranges.insert(address, start..at);
+            }
         }
         let process = Self { head, bytes, ranges, reads: Cell::new(0), volume: Cell::new(0) };
         Some(process)

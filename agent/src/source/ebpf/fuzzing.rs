@@ -56,7 +56,7 @@ pub(crate) fn events(record: &[u8]) {
                 assert!(name.len() <= MAX_OBJECT * 10 + 3);
                 let plain = name.strip_suffix('…').unwrap_or(&name);
                 // One byte a character, in which case the name is there as it is.
-                let is_text = !plain.contains(['\\']) && plain.is_ascii();
+                let is_text = !plain.contains('\\') && plain.is_ascii();
                 let wide = |width: usize| -> Vec<u8> {
                     plain.bytes().flat_map(|byte| [byte, 0, 0, 0][..width].to_vec()).collect()
                 };
