@@ -78,12 +78,8 @@ fn code_unit(record: &[u8]) -> u64 {
 pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     use pitviper_probes::types::{self, event_type as Type, object_kind as Kind};
 
-    let header = |kind: Type| types::event_header {
-        r#type: kind.0,
-        process: 3,
-        time_ns: 5_000_000_000,
-        ..Default::default()
-    };
+    let header =
+        |kind: Type| types::event_header { r#type: kind.0, process: 3, time_ns: 5_000_000_000 };
     let text = |size: usize| types::text {
         address: 0x7f00_0000_1000,
         length: size as u64,
