@@ -9,6 +9,8 @@
 pub mod detect;
 pub mod event;
 pub mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod ledger;
 pub mod program;
 pub mod push;

@@ -38,6 +38,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     };
     step("rustfmt", process::run(cargo::command().args(["fmt", "--all", "--check"])));
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    step("rustfmt of fuzz", process::run(cargo::command().args(fuzz)));
     step("clippy", clippy());
     step("documentation", documentation());
     step("docs/metrics.md", docs::check());

@@ -12,6 +12,7 @@ mod dashboards;
 mod demo;
 mod dist;
 mod docs;
+mod fuzz;
 mod http;
 mod interpreters;
 mod interrupt;
@@ -44,6 +45,8 @@ enum Task {
     Kernels(kernels::Options),
     /// Check formatting, lints, documentation and licences
     Lint(lint::Options),
+    /// Run the fuzz targets of all that reads hostile bytes
+    Fuzz(fuzz::Options),
     /// Write docs/metrics.md from what the program registers
     Docs,
     /// Write and check the Grafana dashboards
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Pythons(options) => pythons::run(&options),
         Task::Kernels(options) => kernels::run(&options),
         Task::Lint(options) => lint::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Docs => docs::write(),
         Task::Dashboards(task) => dashboards::run(&task),
         Task::Dist(options) => dist::run(&options),

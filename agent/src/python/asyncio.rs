@@ -6,7 +6,7 @@
 
 use super::dict::{self, KeysLayout};
 use super::interpreter::Interpreter;
-use super::memory::{ReadError, ReadMemory};
+use super::memory::{Bounded, ReadError, ReadMemory};
 use super::modules::{ModuleSearch, member, module_dict};
 use super::task_offsets::TaskOffsets;
 
@@ -43,6 +43,7 @@ impl Asyncio {
         interpreter: &Interpreter,
         tasks: impl Fn() -> Option<TaskOffsets>,
     ) -> Result<Option<Self>, ReadError> {
+        let memory = &Bounded::new(memory);
         search.look(memory, interpreter, |modules| asyncio(memory, interpreter, modules, &tasks))
     }
 }

@@ -24,9 +24,9 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Most files that are searched for the interpreter.
-const MAX_CANDIDATES: usize = 64;
+pub(super) const MAX_CANDIDATES: usize = 64;
 
-const SYMBOLS: [&str; 6] = [
+pub(super) const SYMBOLS: [&str; 6] = [
     "_PyRuntime",
     "Py_Version",
     "PyCode_Type",
@@ -142,30 +142,10 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
         return Err(AnalyseError::UnsupportedVersion { version });
     };
     let version = version.ok_or(AnalyseError::NotReady { pid })?;
-    let layout = Layout::read(version, &memory, runtime)
-        .map_err(|error| AnalyseError::from_layout(pid, error))?;
-    let read = |error| AnalyseError::from_read(pid, error);
-    let states = thread_states_of(&memory, &layout, runtime).map_err(read)?;
-    if states.is_empty() {
-        return Err(AnalyseError::NotReady { pid });
-    }
     let code_type = located.address("PyCode_Type");
-    let running = check_layout(pid, &memory, &layout, code_type, &states)?;
-    let slots = thread_slot::find(&memory, &layout, runtime, &states);
-    let thread_slot = match slots.map_err(read)?[..] {
-        [] => None,
-        [slot] => Some(slot),
-        ref several => located
-            .address("PyGILState_GetThisThreadState")
-            .and_then(|function| thread_slot::named_in(&memory, function, several)),
-    };
-    let thread_slot = thread_slot.ok_or(if running {
-        let what = "CPython on a C library that keeps thread-specific data in an unknown place";
-        AnalyseError::UnsupportedBuild { pid, what }
-    } else {
-        AnalyseError::NotReady { pid }
-    })?;
-    let thread_key = thread_slot::key_of(&memory, &layout, runtime, thread_slot).map_err(read)?;
+    let reader = located.address("PyGILState_GetThisThreadState");
+    let Examined { layout, thread_slot, thread_key } =
+        examine(pid, &memory, version, runtime, code_type, reader)?;
     Ok(Interpreter {
         version,
         executable: identity.executable.to_string_lossy().into_owned(),
@@ -184,6 +164,48 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
             })
             .and_then(|address| located.probe_point(address)),
     })
+}
+
+/// What a process's memory tells of its interpreter.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) layout: Layout,
+    pub(super) thread_slot: ThreadSlot,
+    pub(super) thread_key: Option<u32>,
+}
+
+/// Examines the interpreter whose `_PyRuntime` lies at `runtime`; `code_type` and `reader` are the
+/// addresses of `PyCode_Type` and `PyGILState_GetThisThreadState`, where they are known.
+pub(super) fn examine(
+    pid: i32,
+    memory: &impl ReadMemory,
+    version: Version,
+    runtime: u64,
+    code_type: Option<u64>,
+    reader: Option<u64>,
+) -> Result<Examined, AnalyseError> {
+    let layout = Layout::read(version, memory, runtime)
+        .map_err(|error| AnalyseError::from_layout(pid, error))?;
+    let read = |error| AnalyseError::from_read(pid, error);
+    let states = thread_states_of(memory, &layout, runtime).map_err(read)?;
+    if states.is_empty() {
+        return Err(AnalyseError::NotReady { pid });
+    }
+    let running = check_layout(pid, memory, &layout, code_type, &states)?;
+    let slots = thread_slot::find(memory, &layout, runtime, &states);
+    let thread_slot = match slots.map_err(read)?[..] {
+        [] => None,
+        [slot] => Some(slot),
+        ref several => reader.and_then(|function| thread_slot::named_in(memory, function, several)),
+    };
+    let thread_slot = thread_slot.ok_or(if running {
+        let what = "CPython on a C library that keeps thread-specific data in an unknown place";
+        AnalyseError::UnsupportedBuild { pid, what }
+    } else {
+        AnalyseError::NotReady { pid }
+    })?;
+    let thread_key = thread_slot::key_of(memory, &layout, runtime, thread_slot).map_err(read)?;
+    Ok(Examined { layout, thread_slot, thread_key })
 }
 
 /// Whether any thread runs Python now; all that do must run code objects, or the layout is not
@@ -282,7 +304,7 @@ impl Located {
 /// to be read. Extension modules are named like Python, too (`lib.cpython-312-x86_64-linux-gnu.so`),
 /// and some programs load hundreds, below libpython: in the order of addresses they would crowd it
 /// out.
-fn candidates<'a>(maps: &'a [Mapping], executable: &Path) -> Vec<&'a Mapping> {
+pub(super) fn candidates<'a>(maps: &'a [Mapping], executable: &Path) -> Vec<&'a Mapping> {
     let is_program = |map: &&Mapping| map.path == executable;
     let is_named = |map: &&Mapping, test: fn(&str) -> bool| {
         map.path.file_name().is_some_and(|name| test(&name.to_string_lossy()))

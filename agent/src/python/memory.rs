@@ -1,6 +1,7 @@
 //! Reading a target's memory: one trait, so that live processes, recorded snapshots and forged
 //! garbage run the same code.
 
+use std::cell::Cell;
 use std::io;
 
 use thiserror::Error;
@@ -86,6 +87,40 @@ pub trait ReadMemory {
 impl<M: ReadMemory + ?Sized> ReadMemory for &M {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         (**self).read(address, buffer)
+    }
+}
+
+/// What a search may take: tens of milliseconds of system calls. One in a real process takes a few
+/// thousand reads.
+const MAX_SEARCH: u64 = 1 << 18;
+
+/// Bytes whose copying takes about as long as a system call.
+const FREE: usize = 1024;
+
+/// Passes on reads of memory until they have become too many, so that a search in forged memory, in
+/// which everything leads everywhere, ends as soon as one in a real process.
+#[derive(Debug)]
+pub(super) struct Bounded<M> {
+    memory: M,
+    left: Cell<u64>,
+}
+
+impl<M> Bounded<M> {
+    /// Memory for one search.
+    pub(super) fn new(memory: M) -> Self {
+        Self { memory, left: Cell::new(MAX_SEARCH) }
+    }
+}
+
+impl<M: ReadMemory> ReadMemory for Bounded<M> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let cost = 1 + (buffer.len() / FREE) as u64;
+        let Some(left) = self.left.get().checked_sub(cost) else {
+            self.left.set(0);
+            return Err(ReadError::Implausible { address, what: "it leads everywhere" });
+        };
+        self.left.set(left);
+        self.memory.read(address, buffer)
     }
 }
 

@@ -9,6 +9,8 @@ mod asyncio;
 mod code;
 mod dict;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod identify;
 mod interpreter;
 pub mod layout;

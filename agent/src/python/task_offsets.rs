@@ -46,7 +46,7 @@ impl TaskOffsets {
     /// The numbers: of a task its size, `task_name`, four others, `task_coro` the sixth and
     /// `task_node`; two of the interpreter; of the thread state its size, the running loop, the
     /// running task.
-    fn decode(block: &[u8]) -> Option<Self> {
+    pub(super) fn decode(block: &[u8]) -> Option<Self> {
         let inside = |offset: u64, size: u64| {
             let fits = offset.is_multiple_of(8) && offset > 0 && offset < size.min(MAX_OFFSET);
             fits.then(|| u16::try_from(offset).ok()).flatten()

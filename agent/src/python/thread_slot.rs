@@ -75,7 +75,7 @@ pub(super) fn find(
 ) -> Result<Vec<ThreadSlot>, ReadError> {
     let mut common: Option<Vec<ThreadSlot>> = None;
     for state in states.iter().take(MAX_THREADS).filter(|state| state.thread_id != 0) {
-        let held = match layout.runtime.thread_key {
+        let mut held = match layout.runtime.thread_key {
             Some(_) => {
                 let mut held = glibc_keys(memory, state);
                 held.extend(musl_keys(memory, state));
@@ -89,7 +89,11 @@ pub(super) fn find(
             continue;
         }
         match &mut common {
-            Some(common) => common.retain(|slot| held.contains(slot)),
+            Some(common) => {
+                // All of a forged thread's words may hold its state.
+                held.sort_unstable();
+                common.retain(|slot| held.binary_search(slot).is_ok());
+            }
             None => common = Some(held),
         }
     }
@@ -234,4 +238,42 @@ pub(super) fn stated_key(
     memory.read(runtime.wrapping_add(offset.into()), &mut block)?;
     let (initialised, key) = (block.u32_at(0), block.u32_at(4));
     Ok((initialised == 1 && key < u32::from(BLOCKS * KEYS)).then_some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Layout;
+    use super::super::version::Version;
+    use super::*;
+
+    /// Memory that is one word, everywhere.
+    struct Everywhere(u64);
+
+    impl ReadMemory for Everywhere {
+        fn read(&self, _address: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+            let bytes = self.0.to_le_bytes().into_iter().cycle();
+            buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            Ok(())
+        }
+    }
+
+    /// Exercise threads in which every variable holds the state: comparing each with each of the
+    /// next thread's would take minutes.
+    #[test]
+    fn threads_that_are_full_of_their_state_take_no_time() {
+        const STATE: u64 = 0x7f00_0000_1000;
+        let memory = Everywhere(STATE);
+        let version = Version { major: 3, minor: 12, micro: 0 };
+        let mut layout = Layout::read(version, &memory, 0).expect("a layout");
+        layout.runtime.thread_key = None;
+        let states: Vec<_> = (1..=MAX_THREADS as u64)
+            .map(|number| ThreadState {
+                address: STATE,
+                thread_id: number << 20,
+                native_thread_id: None,
+            })
+            .collect();
+        let slots = find(&memory, &layout, 0, &states).expect("readable");
+        assert_eq!(slots.len() as u64, VARIABLES / 8);
+    }
 }

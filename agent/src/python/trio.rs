@@ -4,7 +4,7 @@
 //! running one. A task is an object with slots, and its type tells at which offsets.
 
 use super::interpreter::Interpreter;
-use super::memory::{Fields, ReadError, ReadMemory};
+use super::memory::{Bounded, Fields, ReadError, ReadMemory};
 use super::modules::{ModuleSearch, member, module_dict};
 
 /// `tp_members` of `PyTypeObject`, behind its head.
@@ -50,6 +50,7 @@ impl Trio {
         memory: &impl ReadMemory,
         interpreter: &Interpreter,
     ) -> Result<Option<Self>, ReadError> {
+        let memory = &Bounded::new(memory);
         search.look(memory, interpreter, |modules| trio(memory, interpreter, modules))
     }
 }

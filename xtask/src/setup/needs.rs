@@ -29,6 +29,8 @@ pub(crate) enum Set {
     Lint,
     /// The runs of the audited systems
     Audit,
+    /// The fuzz targets
+    Fuzz,
     /// The benchmarks
     Bench,
     /// The checks of the dashboards
@@ -82,6 +84,7 @@ const NEEDS: &[Need] = &[
     need(Probe::Program("pkg-config"), "pkg-config", "find libelf for libbpf", &[Set::Build]),
     need(Probe::Header("libelf.h"), "libelf-dev", "build libbpf", &[Set::Build]),
     need(Probe::Header("zlib.h"), "zlib1g-dev", "build libbpf", &[Set::Build]),
+    need(Probe::Program("c++"), "g++", "build libFuzzer", &[Set::Fuzz]),
     need(
         Probe::Program("python3"),
         "python3",

@@ -11,8 +11,11 @@ use thiserror::Error;
 
 use super::maps::Mapping;
 
-/// A symbol table with its names; larger ones (over a million symbols) are left alone.
-const MAX_TABLE: u64 = 128 << 20;
+/// A file's symbol tables with their names; what is larger (over a million symbols) is left alone.
+const MAX_TABLES: u64 = 64 << 20;
+
+/// Programs have some dozens of sections.
+const MAX_SECTIONS: u16 = 1024;
 
 /// Why a file tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -73,8 +76,9 @@ impl Image {
             return Err(ImageError("byte order"));
         }
         // More headers than these fields can hold are counted in a field of 32 or 64 bits, which
-        // no interpreter needs and a forged file could abuse.
-        if header.e_phnum(LittleEndian) == u16::MAX || header.e_shnum(LittleEndian) == 0 {
+        // no interpreter needs and a forged file could abuse. All that is read is kept to the end.
+        let sections = header.e_shnum(LittleEndian);
+        if header.e_phnum(LittleEndian) == u16::MAX || !(1..=MAX_SECTIONS).contains(&sections) {
             return Err(ImageError("number of headers"));
         }
         let segments = header
@@ -92,9 +96,10 @@ impl Image {
             });
         let segments = segments.iter().filter_map(load).collect();
         let mut image = Self { segments, asyncio_debug, ..Self::default() };
+        let mut room = MAX_TABLES;
         for kind in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
             for section in sections.iter().filter(|section| section.sh_type(LittleEndian) == kind) {
-                image.look_up(section, sections, &cache, names);
+                image.look_up(section, sections, &cache, names, &mut room);
             }
             if names.iter().all(|name| image.symbol(name).is_some()) {
                 break;
@@ -109,13 +114,17 @@ impl Image {
         sections: &[SectionHeader64<LittleEndian>],
         data: impl ReadRef<'data>,
         names: &[&'static str],
+        room: &mut u64,
     ) {
         let link = usize::try_from(section.sh_link(LittleEndian)).ok();
         let Some(names_section) = link.and_then(|link| sections.get(link)) else { return };
-        let fits = |section: &SectionHeader64<_>| section.sh_size(LittleEndian) <= MAX_TABLE;
-        if !fits(section) || !fits(names_section) {
+        let size = |section: &SectionHeader64<_>| section.sh_size(LittleEndian);
+        let Some(left) =
+            size(section).checked_add(size(names_section)).and_then(|size| room.checked_sub(size))
+        else {
             return;
-        }
+        };
+        *room = left;
         let Ok(symbols) = section.data_as_array::<Sym64<LittleEndian>, _>(LittleEndian, data)
         else {
             return;
@@ -205,6 +214,41 @@ mod tests {
         header[4] = 1;
         assert_eq!(machine(&file(&header)), Err("a 32-bit program"));
         assert_eq!(machine(&file(b"#!/bin/sh")), Err("a program that is not an ELF file"));
+    }
+
+    /// A library whose first table of symbols takes `first` bytes of holes, and its second one
+    /// symbol, `_PyRuntime`.
+    fn two_tables(first: u64) -> File {
+        let mut bytes = vec![0; 512];
+        let mut put = |at: usize, part: &[u8]| bytes[at..][..part.len()].copy_from_slice(part);
+        put(0, b"\x7fELF\x02\x01\x01");
+        for (at, number) in [(18, 62), (52, 64), (54, 56), (58, 64), (60, 3)] {
+            put(at, &u16::to_le_bytes(number));
+        }
+        put(40, &64_u64.to_le_bytes());
+        // Type, offset, size and the section of the names.
+        let tables = [(11, 512, first, 2), (11, 280, 24, 2), (3, 304, 16, 0)];
+        for (at, (kind, offset, size, link)) in (64..).step_by(64).zip(tables) {
+            put(at + 4, &u32::to_le_bytes(kind));
+            put(at + 24, &u64::to_le_bytes(offset));
+            put(at + 32, &u64::to_le_bytes(size));
+            put(at + 40, &u32::to_le_bytes(link));
+        }
+        // `st_name` 1, `st_shndx` 1, `st_value` 64.
+        put(280, &[1, 0, 0, 0, 0, 0, 1, 0, 64]);
+        put(305, b"_PyRuntime");
+        let file = file(&bytes);
+        file.set_len(512 + first).unwrap();
+        file
+    }
+
+    /// Exercise a file that takes no room on its disk and much in memory.
+    #[test]
+    fn tables_of_symbols_share_one_bound() {
+        for (first, found) in [(24 << 10, Some(64)), (MAX_TABLES - 48, None)] {
+            let image = Image::parse(&two_tables(first), &["_PyRuntime"]).unwrap();
+            assert_eq!(image.symbol("_PyRuntime"), found, "{first}");
+        }
     }
 
     proptest! {

@@ -55,7 +55,7 @@ pub(crate) fn read_maps(pid: i32) -> io::Result<Vec<Mapping>> {
 
 /// Parses `55a0-55b0 r-xp 00001000 fe:01 1234   /usr/bin/python3.11`. The kernel writes a newline
 /// in a name as `\012`.
-fn parse(line: &[u8]) -> Option<Mapping> {
+pub(crate) fn parse(line: &[u8]) -> Option<Mapping> {
     let mut rest = line;
     let mut field = || {
         let start = rest.iter().position(|&byte| byte != b' ')?;

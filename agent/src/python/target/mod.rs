@@ -8,5 +8,7 @@ mod status;
 
 pub(super) use elf::{Image, machine};
 pub(super) use file::{MappedFile, open_executable, open_mapped};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use maps::parse as parse_mapping;
 pub(super) use maps::{Mapping, read_maps};
 pub(super) use status::{Identity, identify};

@@ -11,6 +11,8 @@ mod detacher;
 mod empty_pair;
 mod entries;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod kernel;
 mod layout;
 mod load;
