@@ -15,6 +15,7 @@ mod lock;
 mod man;
 mod metrics;
 mod names;
+mod native;
 mod nearest;
 mod objects;
 mod progress;

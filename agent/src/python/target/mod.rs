@@ -7,6 +7,7 @@ mod maps;
 mod status;
 
 pub(super) use elf::{Image, machine};
-pub(super) use file::{MappedFile, open_executable, open_mapped};
-pub(super) use maps::{Mapping, read_maps};
+pub(crate) use file::open_mapped;
+pub(super) use file::{MappedFile, open_executable};
+pub(crate) use maps::{Mapping, read_maps};
 pub(super) use status::{Identity, identify};
