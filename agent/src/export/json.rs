@@ -200,11 +200,7 @@ pub fn ledger(totals: &Totals) -> serde_json::Value {
 }
 
 fn native_of(frame: &NativeFrame) -> JsonNative<'_> {
-    JsonNative {
-        function: frame.function.as_deref(),
-        file: &frame.object,
-        address: frame.address,
-    }
+    JsonNative { function: frame.function.as_deref(), file: &frame.object, address: frame.address }
 }
 
 fn frame_of(frame: &Frame) -> JsonFrame<'_> {

@@ -175,7 +175,8 @@ impl Natives {
 
     fn first(&self, fits: impl Fn(Occasion) -> bool) -> Option<NativeStack> {
         self.with(|parts| {
-            let found = parts.calls.iter().find(|(occasion, stack)| fits(*occasion) && !stack.is_empty());
+            let found =
+                parts.calls.iter().find(|(occasion, stack)| fits(*occasion) && !stack.is_empty());
             found.map(|(_, stack)| Arc::clone(stack))
         })
     }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
-use framehop::ExplicitModuleSectionInfo;
 use object::elf::{self, FileHeader64, ProgramHeader64, SectionHeader64, Sym64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{LittleEndian, ReadCache};
 use rustix::fs::MemfdFlags;
+
+use super::tables::Tables;
 
 /// An `.eh_frame` that is larger is left alone; the largest seen has 20 MB.
 const MAX_UNWIND: u64 = 64 << 20;
@@ -40,8 +41,8 @@ pub(super) struct Symbol {
 pub(super) struct Image {
     /// Loaded segments that are run: offset, address, size.
     code: Vec<(u64, u64, u64)>,
-    /// What framehop needs; `None` where there is nothing to unwind by.
-    unwind: Option<ExplicitModuleSectionInfo<Arc<[u8]>>>,
+    /// `None` where there is nothing to unwind by.
+    pub(super) tables: Option<Tables>,
     symbols: Option<Symbols>,
     /// It is the interpreter.
     pub(super) is_interpreter: bool,
@@ -70,29 +71,19 @@ impl Image {
         let sections = header.section_headers(LE, &cache).ok()?;
         let names = header.section_strings(LE, &cache, sections).ok()?;
         let find = |name: &[u8]| sections.iter().find(|s| s.name(LE, names) == Ok(name));
-        let range = |name: &[u8]| {
-            find(name).and_then(|s| Some(s.sh_addr(LE)..s.sh_addr(LE).checked_add(s.sh_size(LE))?))
-        };
-        let bytes = |name: &[u8]| -> Option<Arc<[u8]>> {
+        let start = |name: &[u8]| find(name).map_or(0, |section| section.sh_addr(LE));
+        let copy = |name: &[u8]| {
             let section = find(name).filter(|s| s.sh_type(LE) != elf::SHT_NOBITS)?;
-            copy_of(file, section.sh_offset(LE), section.sh_size(LE), MAX_UNWIND)
+            let bytes = copy_of(file, section.sh_offset(LE), section.sh_size(LE), MAX_UNWIND)?;
+            Some((section.sh_addr(LE), bytes))
         };
-        let mut cost = 4096;
-        let unwind = bytes(b".eh_frame").map(|eh_frame| {
-            cost += eh_frame.len() as u64;
-            ExplicitModuleSectionInfo {
-                base_svma: 0,
-                text_svma: range(b".text"),
-                got_svma: range(b".got"),
-                eh_frame_svma: range(b".eh_frame"),
-                eh_frame: Some(eh_frame),
-                eh_frame_hdr_svma: range(b".eh_frame_hdr"),
-                eh_frame_hdr: bytes(b".eh_frame_hdr"),
-                ..ExplicitModuleSectionInfo::default()
-            }
-        });
+        let both = copy(b".eh_frame").zip(copy(b".eh_frame_hdr"));
+        let tables =
+            both.map(|(frames, index)| Tables::new(frames, index, start(b".text"), start(b".got")));
         let symbols = Symbols::copy(file, length, sections);
-        cost += symbols.as_ref().map_or(0, |(_, size)| *size);
+        let cost = 4096
+            + tables.as_ref().map_or(0, Tables::cost)
+            + symbols.as_ref().map_or(0, |(_, size)| *size);
         let is_code = |segment: &&ProgramHeader64<LittleEndian>| {
             segment.p_type(LE) == elf::PT_LOAD && segment.p_flags(LE).contains(elf::PF_X)
         };
@@ -102,7 +93,7 @@ impl Image {
                 .filter(is_code)
                 .map(|s| (s.p_offset(LE), s.p_vaddr(LE), s.p_filesz(LE)))
                 .collect(),
-            unwind,
+            tables,
             symbols: symbols.map(|(symbols, _)| symbols),
             is_interpreter: defines_evaluation(file, sections),
             cost,
@@ -120,11 +111,6 @@ impl Image {
         Some(start.wrapping_sub(offset).wrapping_add(*at).wrapping_sub(*address))
     }
 
-    /// What framehop needs.
-    pub(super) fn unwind(&self) -> Option<ExplicitModuleSectionInfo<Arc<[u8]>>> {
-        self.unwind.clone()
-    }
-
     /// The function at an address of the file.
     pub(super) fn symbol(&self, address: u64) -> Option<Symbol> {
         let Symbols { symbolizer, source, .. } = self.symbols.as_ref()?;
@@ -137,13 +123,13 @@ impl Image {
     }
 }
 
-fn copy_of(file: &File, offset: u64, size: u64, limit: u64) -> Option<Arc<[u8]>> {
+fn copy_of(file: &File, offset: u64, size: u64, limit: u64) -> Option<Vec<u8>> {
     if size == 0 || size > limit {
         return None;
     }
     let mut bytes = vec![0; usize::try_from(size).ok()?];
     file.read_exact_at(&mut bytes, offset).ok()?;
-    Some(bytes.into())
+    Some(bytes)
 }
 
 /// The names that belong to a table of symbols.
@@ -224,6 +210,7 @@ impl Symbols {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::Registers;
     use super::*;
 
     fn own() -> File {
@@ -239,7 +226,7 @@ mod tests {
     #[test]
     fn names_its_own_functions() {
         let image = Image::read(&own()).expect("an ELF file");
-        assert!(image.unwind().is_some() && !image.is_interpreter);
+        assert!(image.tables.is_some() && !image.is_interpreter);
         let maps = crate::python::read_maps(std::process::id().cast_signed()).expect("maps");
         let address = std::hint::black_box(a_function_to_find)();
         let mapping = maps.iter().find(|m| (m.start..m.end).contains(&address)).expect("mapped");
@@ -247,6 +234,20 @@ mod tests {
         let symbol = image.symbol(address.wrapping_sub(bias)).expect("a symbol");
         assert!(symbol.name.contains("a_function_to_find"), "{}", symbol.name);
         assert_eq!(symbol.start, address.wrapping_sub(bias));
+        let function = image.tables.and_then(|tables| tables.function(symbol.start + 1));
+        assert_eq!(function, Some(symbol.start));
+    }
+
+    /// Every address may be asked for, with every value in registers and memory.
+    fn unwind_at_random(tables: &Tables, mut seed: u64) {
+        let mut context = gimli::UnwindContext::new();
+        for _ in 0..200 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (pc, sp) = (seed >> 40, seed << 9);
+            let mut registers =
+                Registers::new(&crate::event::Registers { pc, sp, fp: !sp, lr: seed });
+            let _ = tables.outwards(&mut registers, 0, &mut context, &|address| Some(!address));
+        }
     }
 
     /// Exercise files that lie: cut at every length that matters, and with bytes of their headers
@@ -267,7 +268,8 @@ mod tests {
         let mut seed = 1u64;
         for round in 0..60 {
             let mut forged = bytes.clone();
-            let (from, size) = if round % 2 == 0 { (16, 48) } else { (table, forged.len() - table) };
+            let (from, size) =
+                if round % 2 == 0 { (16, 48) } else { (table, forged.len() - table) };
             for _ in 0..4 {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 forged[from + (seed >> 33) as usize % size] = (seed >> 20) as u8;
@@ -275,6 +277,9 @@ mod tests {
             std::fs::write(path.path(), &forged).expect("written");
             if let Some(image) = Image::read(&File::open(path.path()).expect("opened")) {
                 let _ = (image.symbol(0x1000), image.bias(0, 0));
+                if let Some(tables) = image.tables {
+                    unwind_at_random(&tables, seed);
+                }
             }
         }
     }

@@ -8,6 +8,7 @@
 mod frames;
 mod image;
 mod names;
+mod tables;
 mod unwind;
 mod worker;
 

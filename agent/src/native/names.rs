@@ -3,13 +3,8 @@
 
 /// Where the innermost Python frame runs: the end of the native frames. On 3.8 to 3.15, with the
 /// parts that compilers split off, and the handlers of the interpreter that makes tail calls.
-const EVALUATION: [&str; 5] = [
-    "_PyEval_EvalFrame",
-    "_PyEval_EvalCode",
-    "_PyEval_Vector",
-    "PyEval_Eval",
-    "_TAIL_CALL_",
-];
+const EVALUATION: [&str; 5] =
+    ["_PyEval_EvalFrame", "_PyEval_EvalCode", "_PyEval_Vector", "PyEval_Eval", "_TAIL_CALL_"];
 
 /// How the interpreter calls a function of C, by the beginnings of names.
 const PLUMBING: [&str; 27] = [
@@ -81,7 +76,8 @@ mod tests {
 
     #[test]
     fn plumbing_is_left_out_and_functions_stay() {
-        for name in ["cfunction_vectorcall_FASTCALL", "PyObject_Vectorcall", "method_vectorcall_O"] {
+        for name in ["cfunction_vectorcall_FASTCALL", "PyObject_Vectorcall", "method_vectorcall_O"]
+        {
             assert!(is_plumbing(name), "{name}");
         }
         for name in ["time_sleep", "_ssl__SSLSocket_read", "PyEval_RestoreThread", "list_sort"] {

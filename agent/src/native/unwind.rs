@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use framehop::{FrameAddress, MayAllocateDuringUnwind, Module, Unwinder};
+use gimli::UnwindContext;
 
 use super::frames::NativeFrame;
 use super::image::Image;
 use super::names;
-use crate::event::{NativeRecord, ProcessId, Registers};
+use super::tables::Registers;
+use crate::event::{NativeRecord, ProcessId};
 use crate::python::{Mapping, ProcessMemory, open_mapped, read_maps};
 
 /// Frames that are looked at, plumbing included.
@@ -21,33 +22,13 @@ const NAME: usize = 512;
 
 /// What files may take in memory together. Where that is too little, all are read anew.
 const IMAGES: u64 = 256 << 20;
+/// ... and how many there may be: each has a descriptor.
+const FILES: usize = 256;
 
 /// A process's mappings are read again after this long...
 const FRESH: Duration = Duration::from_secs(5);
 /// ... and after this where an address is in none of them.
 const RETRY: Duration = Duration::from_millis(50);
-
-type Bytes = Arc<[u8]>;
-
-#[cfg(target_arch = "x86_64")]
-type Machine = framehop::x86_64::UnwinderX86_64<Bytes, MayAllocateDuringUnwind>;
-#[cfg(target_arch = "x86_64")]
-type Cache = framehop::x86_64::CacheX86_64<MayAllocateDuringUnwind>;
-#[cfg(target_arch = "x86_64")]
-fn registers(from: &Registers) -> framehop::x86_64::UnwindRegsX86_64 {
-    framehop::x86_64::UnwindRegsX86_64::new(from.pc, from.sp, from.fp)
-}
-
-#[cfg(target_arch = "aarch64")]
-type Machine = framehop::aarch64::UnwinderAarch64<Bytes, MayAllocateDuringUnwind>;
-#[cfg(target_arch = "aarch64")]
-type Cache = framehop::aarch64::CacheAarch64<MayAllocateDuringUnwind>;
-#[cfg(target_arch = "aarch64")]
-fn registers(from: &Registers) -> framehop::aarch64::UnwindRegsAarch64 {
-    // Return addresses may be signed, in the bits that no address of user space has.
-    let mask = framehop::aarch64::PtrAuthMask::from_max_known_address((1 << 48) - 1);
-    framehop::aarch64::UnwindRegsAarch64::new_with_ptr_auth_mask(mask, from.lr, from.sp, from.fp)
-}
 
 /// Names a file: device and inode.
 type FileId = (u64, u64);
@@ -64,8 +45,6 @@ struct Loaded {
 struct Space {
     maps: Vec<Mapping>,
     read: Instant,
-    unwinder: Machine,
-    cache: Cache,
     /// By the start of the mapping; `None` where the file tells nothing.
     loaded: HashMap<u64, Option<Loaded>>,
 }
@@ -76,26 +55,12 @@ pub(super) struct Unwinding {
     images: HashMap<FileId, Option<Rc<Image>>>,
     cost: u64,
     spaces: HashMap<ProcessId, Space>,
-}
-
-/// A frame on its way.
-struct Step {
-    loaded: Loaded,
-    /// In the file, as the stack has it.
-    address: u64,
-    /// In the call and not behind it.
-    lookup: u64,
+    context: UnwindContext<usize>,
 }
 
 impl Space {
     fn read(pid: i32) -> Option<Self> {
-        Some(Self {
-            maps: code_of(pid)?,
-            read: Instant::now(),
-            unwinder: Machine::new(),
-            cache: Cache::new(),
-            loaded: HashMap::new(),
-        })
+        Some(Self { maps: code_of(pid)?, read: Instant::now(), loaded: HashMap::new() })
     }
 
     fn mapping(&self, address: u64) -> Option<&Mapping> {
@@ -117,33 +82,33 @@ impl Unwinding {
     pub(super) fn frames(&mut self, record: &NativeRecord, pid: i32) -> Option<Vec<NativeFrame>> {
         self.refresh(record.process, pid, FRESH)?;
         let mut frames = Vec::new();
-        let mut regs = registers(&record.registers);
-        let mut at = FrameAddress::from_instruction_pointer(record.registers.pc);
+        let mut registers = Registers::new(&record.registers);
         for _ in 0..FRAMES {
-            let step = self.step(record.process, pid, at)?;
-            let symbol = step.loaded.image.symbol(step.lookup);
+            let loaded = self.find(record.process, pid, registers.running())?;
+            let running = registers.running().wrapping_sub(loaded.bias);
+            let symbol = loaded.image.symbol(running);
             let name = symbol.as_ref().map(|symbol| names::whole(&symbol.name));
-            if step.loaded.image.is_interpreter {
-                match name {
-                    Some(name) if names::is_evaluation(name) => return Some(frames),
-                    Some(name) if !names::is_plumbing(name) => {}
-                    // A stripped interpreter's own functions have no names to tell them apart by.
-                    _ => {
-                        at = self.outwards(record, at, &mut regs)?;
-                        continue;
-                    }
-                }
+            // A stripped interpreter's own functions have no names to tell them apart by.
+            let hidden = loaded.image.is_interpreter && name.is_none_or(names::is_plumbing);
+            if loaded.image.is_interpreter && name.is_some_and(names::is_evaluation) {
+                return Some(frames);
             }
-            let address = match (&symbol, record.call) {
-                (Some(symbol), None) => symbol.start,
-                _ => step.address,
-            };
-            frames.push(NativeFrame {
-                function: name.map(|name| bounded(name).into()),
-                object: Arc::clone(&step.loaded.name),
-                address,
-            });
-            at = self.outwards(record, at, &mut regs)?;
+            let tables = loaded.image.tables.as_ref()?;
+            if !hidden {
+                let start = || match &symbol {
+                    Some(symbol) => Some(symbol.start),
+                    None => tables.function(running),
+                };
+                // Samples that met the same function are to look the same.
+                let address = record.call.is_none().then(start).flatten();
+                frames.push(NativeFrame {
+                    function: name.map(|name| bounded(name).into()),
+                    object: Arc::clone(&loaded.name),
+                    address: address.unwrap_or(registers.pc().wrapping_sub(loaded.bias)),
+                });
+            }
+            let memory = |address| word(record, address);
+            tables.outwards(&mut registers, loaded.bias, &mut self.context, &memory)?;
         }
         None
     }
@@ -169,21 +134,18 @@ impl Unwinding {
         Some(())
     }
 
-    /// Where an address lies.
-    fn step(&mut self, process: ProcessId, pid: i32, at: FrameAddress) -> Option<Step> {
-        let lookup = at.address_for_lookup();
-        if self.spaces.get(&process)?.mapping(lookup).is_none() {
+    /// The file that an address lies in.
+    fn find(&mut self, process: ProcessId, pid: i32, address: u64) -> Option<Loaded> {
+        if self.spaces.get(&process)?.mapping(address).is_none() {
             self.refresh(process, pid, RETRY)?;
         }
-        let mapping = self.spaces.get(&process)?.mapping(lookup)?.clone();
-        let known = self.spaces.get(&process)?.loaded.get(&mapping.start).cloned();
-        let loaded = match known {
-            Some(known) => known,
-            None => self.load(process, pid, &mapping),
-        }?;
-        let bias = loaded.bias;
-        let inside = |address: u64| address.wrapping_sub(bias);
-        Some(Step { loaded, address: inside(at.address()), lookup: inside(lookup) })
+        let space = self.spaces.get(&process)?;
+        let mapping = space.mapping(address)?;
+        if let Some(known) = space.loaded.get(&mapping.start) {
+            return known.clone();
+        }
+        let mapping = mapping.clone();
+        self.load(process, pid, &mapping)
     }
 
     fn load(&mut self, process: ProcessId, pid: i32, mapping: &Mapping) -> Option<Loaded> {
@@ -194,13 +156,6 @@ impl Unwinding {
             Some(Loaded { image, bias, name })
         });
         let space = self.spaces.get_mut(&process)?;
-        if let Some(loaded) = &loaded
-            && let Some(unwind) = loaded.image.unwind()
-        {
-            let range = mapping.start..mapping.end;
-            let name = String::new();
-            space.unwinder.add_module(Module::new(name, range, loaded.bias, unwind));
-        }
         space.loaded.insert(mapping.start, loaded.clone());
         loaded
     }
@@ -210,15 +165,10 @@ impl Unwinding {
         if let Some(known) = self.images.get(&id) {
             return known.clone();
         }
-        if self.cost > IMAGES {
+        if self.cost > IMAGES || self.images.len() >= FILES {
             self.images.clear();
             self.cost = 0;
-            self.spaces.retain(|_, space| {
-                space.read = Instant::now();
-                space.loaded.clear();
-                space.unwinder = Machine::new();
-                true
-            });
+            self.spaces.values_mut().for_each(|space| space.loaded.clear());
         }
         let file = open_mapped(pid, mapping, &ProcessMemory::new(pid)).ok();
         let image = file.and_then(|file| Image::read(&file.file)).map(Rc::new);
@@ -226,27 +176,13 @@ impl Unwinding {
         self.images.insert(id, image.clone());
         image
     }
+}
 
-    /// The caller of a frame, by its file's table and by nothing else.
-    fn outwards(
-        &mut self,
-        record: &NativeRecord,
-        at: FrameAddress,
-        regs: &mut <Machine as Unwinder>::UnwindRegs,
-    ) -> Option<FrameAddress> {
-        let space = self.spaces.get_mut(&record.process)?;
-        let start = space.mapping(at.address_for_lookup())?.start;
-        // Without a table framehop takes the frame pointer, which libraries do not have.
-        space.loaded.get(&start)?.as_ref()?.image.unwind()?;
-        let mut read = |address: u64| {
-            let offset = address.checked_sub(record.registers.sp).ok_or(())?;
-            let offset = usize::try_from(offset).map_err(|_| ())?;
-            let word = record.stack.get(offset..offset.checked_add(8).ok_or(())?).ok_or(())?;
-            Ok(u64::from_le_bytes(word.try_into().map_err(|_| ())?))
-        };
-        let next = space.unwinder.unwind_frame(at, regs, &mut space.cache, &mut read).ok()??;
-        FrameAddress::from_return_address(next)
-    }
+/// A word of the stack that was copied.
+fn word(record: &NativeRecord, address: u64) -> Option<u64> {
+    let offset = usize::try_from(address.checked_sub(record.registers.sp)?).ok()?;
+    let word = record.stack.get(offset..offset.checked_add(8)?)?;
+    Some(u64::from_ne_bytes(word.try_into().ok()?))
 }
 
 fn bounded(name: &str) -> String {

@@ -138,6 +138,7 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
         );
     }
     super::tell_losses(&report.totals.flows);
+    super::tell_native(&watch.session);
     if let Some(directory) = &options.svg {
         write_graphs(&watch, directory)?;
     }

@@ -103,6 +103,16 @@ fn tell_losses(flows: &BTreeMap<&'static str, Flow>) {
     }
 }
 
+/// Says on standard error how many native stacks could not be told.
+fn tell_native(session: &session::Session) {
+    let Some(outcomes) = session.native.outcomes() else { return };
+    let failed = outcomes.incomplete + outcomes.refused;
+    if failed > 0 {
+        let all = failed + outcomes.complete;
+        eprintln!("pitviper: note: of {all} native stacks {failed} could not be unwound");
+    }
+}
+
 fn bench_empty_pair() -> Result<Exit, ProgramError> {
     let _pair = crate::source::ebpf::EmptyPair::attach()?;
     eprintln!(

@@ -107,6 +107,7 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     graph::write(&options.output, &bytes)?;
     eprintln!("pitviper: wrote {}", options.output.display());
     super::tell_losses(&report.totals.flows);
+    super::tell_native(&watch.session);
     Ok(Exit::Clean)
 }
 

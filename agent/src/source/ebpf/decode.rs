@@ -3,8 +3,8 @@
 use pitviper_probes::types;
 
 use crate::event::{
-    ChildChange, ChildEvent, CodeRecord, DescriptorCall, DescriptorChange, Event, NativeRecord, Object,
-    ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
+    ChildChange, ChildEvent, CodeRecord, DescriptorCall, DescriptorChange, Event, NativeRecord,
+    Object, ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
     Registers, StackRecord, StackStatus,
 };
 use crate::python::decode_text;
