@@ -144,6 +144,8 @@ struct event_object {
 
 /* Bytes of a thread's stack that are looked at, from its top. */
 #define NATIVE_STACK (16 << 10)
+/* Below the top of the stack functions that call no others may keep something, too. */
+#define RED_ZONE 128
 /* In `call`: no syscall, but a sample. */
 #define NATIVE_SAMPLE 0xffff
 
@@ -154,8 +156,9 @@ struct event_native {
     __u64 pc;
     __u64 sp;
     __u64 fp;
-    __u64 lr; /* where the architecture has one */
+    __u64 lr;  /* where the architecture has one */
+    __u64 low; /* the address of the first byte that follows */
     __u32 call;
     __u32 size;
-    __u8 stack[NATIVE_STACK]; /* from `sp` on, filled as far as `size` says */
+    __u8 stack[NATIVE_STACK]; /* filled as far as `size` says */
 };

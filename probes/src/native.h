@@ -42,7 +42,7 @@ static __always_inline void native_registers(struct event_native *event, struct 
 
 /* Reads the next `SIZE` bytes of the stack, if so many are mapped. */
 #define READ_STACK(SIZE)                                                                           \
-    if (!bpf_probe_read_user(event->stack + size, (SIZE), (void *)(event->sp + size)))             \
+    if (!bpf_probe_read_user(event->stack + size, (SIZE), (void *)(event->low + size)))            \
     size += (SIZE)
 
 /* Sends registers and stack of the running thread. Not 0: there was no room. */
@@ -67,6 +67,7 @@ __attribute__((noinline)) int native_stack(__u64 id, __u32 process, __u32 call) 
     event->id = id;
     event->call = call;
     native_registers(event, regs);
+    event->low = event->sp - RED_ZONE;
     READ_STACK(NATIVE_STACK);
     else {
         /* It ends before: down to the last kilobyte that is mapped. */

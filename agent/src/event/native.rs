@@ -26,6 +26,8 @@ pub struct NativeRecord {
     pub call: Option<u16>,
     /// The registers of user space.
     pub registers: Registers,
-    /// Memory from `registers.sp` on.
+    /// Where the copy of the stack begins: somewhat below its top.
+    pub low: u64,
+    /// The copy.
     pub stack: Vec<u8>,
 }

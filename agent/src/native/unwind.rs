@@ -180,7 +180,7 @@ impl Unwinding {
 
 /// A word of the stack that was copied.
 fn word(record: &NativeRecord, address: u64) -> Option<u64> {
-    let offset = usize::try_from(address.checked_sub(record.registers.sp)?).ok()?;
+    let offset = usize::try_from(address.checked_sub(record.low)?).ok()?;
     let word = record.stack.get(offset..offset.checked_add(8)?)?;
     Some(u64::from_ne_bytes(word.try_into().ok()?))
 }

@@ -114,6 +114,7 @@ fn native(bytes: &[u8]) -> NativeRecord {
         stack_id: event.id,
         call: (event.call != NATIVE_SAMPLE).then_some(event.call as u16),
         registers: Registers { pc: event.pc, sp: event.sp, fp: event.fp, lr: event.lr },
+        low: event.low,
         stack: self::head(stack, event.size as usize),
     }
 }
