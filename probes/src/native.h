@@ -81,24 +81,28 @@ __attribute__((noinline)) int native_stack(__u64 id, __u32 process, __u32 call) 
     return 0;
 }
 
-/* Tells the native part of a stack, unless what the thread does just now was told of it before. */
-static __always_inline void tell_native(struct site *site, __u64 stack, __u32 process, __u32 user) {
+/* Tells the native part of a stack, unless what the thread does just now was told of it before. Of
+ * its own, so that it adds nothing to the stack of the walk. */
+__attribute__((noinline)) int native_part(__u64 stack, __u32 user) {
     __u32 call = NATIVE_SAMPLE;
-    __u64 bit = 0;
+    struct site *site;
+    __u64 bit;
 
-    if (native_frames == NATIVE_OFF || user == SCRATCH_UPROBE)
-        return;
+    if (user == SCRATCH_UPROBE || (native_frames == NATIVE_SAMPLES && user != SCRATCH_SAMPLE))
+        return 0;
     if (!bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_task_pt_regs___probe))
-        return;
-    if (native_frames == NATIVE_SAMPLES) {
-        if (user == SCRATCH_SAMPLE)
-            native_stack(stack, process, call);
-        return;
-    }
+        return 0;
+    /* What has no stack is booked on the process, of which there is nothing to tell. */
+    site = stack >> 63 ? bpf_map_lookup_elem(&sites, &stack) : 0;
+    if (!site)
+        return 0;
+    if (native_frames == NATIVE_SAMPLES)
+        return native_stack(stack, site->process, call);
     if (user == SCRATCH_SYSCALL)
         call = call_number((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()));
     /* Two calls may share a bit: then the second one's part stays unknown. */
     bit = 1ULL << (call == NATIVE_SAMPLE ? 63 : call % 61);
-    if (!(site->native & bit) && !native_stack(stack, process, call))
+    if (!(site->native & bit) && !native_stack(stack, site->process, call))
         site->native |= bit;
+    return 0;
 }

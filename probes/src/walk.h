@@ -193,7 +193,7 @@ static __always_inline void book_opened(struct site *site, __u64 now) {
  * The key of the site for a stack: the stack itself, once its frames are with the agent; the
  * process's collector of what has no stack, where there is none or no room.
  */
-static __always_inline __u64 site_of(struct scratch *s, __u64 stack, __u32 user) {
+static __always_inline __u64 site_of(struct scratch *s, __u64 stack) {
     struct site *site, fresh = {};
 
     site = bpf_map_lookup_elem(&sites, &stack);
@@ -214,7 +214,6 @@ static __always_inline __u64 site_of(struct scratch *s, __u64 stack, __u32 user)
     }
     if (!site->sent && !send_stack(s, stack))
         site->sent = 1;
-    tell_native(site, stack, s->walk.process, user);
     return stack;
 }
 
@@ -223,6 +222,7 @@ static __always_inline __u64 site_of(struct scratch *s, __u64 stack, __u32 user)
 __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
     struct scratch *s = scratch_of(user);
     struct walk *w;
+    __u64 id;
     int i;
 
     if (!s)
@@ -249,7 +249,10 @@ __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
     /* A sample that went astray is nobody's: half of its frames may be what a stack was before. */
     if (!s->stack.count || (user == SCRATCH_SAMPLE && w->status == STACK_UNREADABLE))
         return w->process;
-    return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63, user);
+    id = site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
+    if (native_frames != NATIVE_OFF)
+        native_part(id, user);
+    return id;
 }
 
 /*

@@ -114,6 +114,17 @@ fn check(
     (library, functions): (&str, &[&str]),
     folder: &Path,
 ) -> Result<()> {
+    let module = match doing {
+        "tls" => "_ssl",
+        "files" => "_sqlite3",
+        "compress" => "zlib",
+        _ => "_hashlib",
+    };
+    let found = python.command().args(["-c", &format!("import {module}")]).output()?;
+    if !found.status.success() {
+        tell(&format!("{}: {doing}: this build has no {module}", python.label));
+        return Ok(());
+    }
     let target = start(python, doing, folder)?;
     if mapped(target.pid(), library)?.is_none() {
         tell(&format!("{}: {doing}: {library} is part of the interpreter", python.label));
