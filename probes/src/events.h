@@ -11,6 +11,7 @@ enum event_type {
     EVENT_PROCESS,
     EVENT_OBJECT,
     EVENT_CHILD,
+    EVENT_NATIVE,
 };
 
 struct event_header {
@@ -139,4 +140,25 @@ struct event_object {
     __u32 size;
     __u32 cut;
     __u8 data[OBJECT_MAX]; /* sent as far as it is filled */
+};
+
+/* Bytes of a thread's stack that are looked at, from its top. */
+#define NATIVE_STACK (16 << 10)
+/* Below the top of the stack functions that call no others may keep something, too. */
+#define RED_ZONE 128
+/* In `call`: no syscall, but a sample. */
+#define NATIVE_SAMPLE 0xffff
+
+/* Where a thread stood when a stack was met, for its native frames. */
+struct event_native {
+    struct event_header header;
+    __u64 id; /* of the stack */
+    __u64 pc;
+    __u64 sp;
+    __u64 fp;
+    __u64 lr;  /* where the architecture has one */
+    __u64 low; /* the address of the first byte that follows */
+    __u32 call;
+    __u32 size;
+    __u8 stack[NATIVE_STACK]; /* filled as far as `size` says */
 };

@@ -37,12 +37,14 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 /* Only asked whether it exists; the value itself is taken from the running kernel. */
 enum bpf_func_id___probe {
     BPF_FUNC_loop___probe = 181,
+    BPF_FUNC_task_pt_regs___probe = 175,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+    unsigned long bp;
     unsigned long r10;
     unsigned long r9;
     unsigned long r8;
@@ -51,6 +53,8 @@ struct pt_regs {
     unsigned long si;
     unsigned long di;
     unsigned long orig_ax;
+    unsigned long ip;
+    unsigned long sp;
 };
 struct thread_struct {
     unsigned long fsbase;
@@ -64,6 +68,8 @@ struct user_pt_regs {
 };
 struct pt_regs {
     __u64 regs[31];
+    __u64 sp;
+    __u64 pc;
     __u64 orig_x0;
     __s32 syscallno;
 };

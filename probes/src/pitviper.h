@@ -180,6 +180,7 @@ struct site {
     __u64 closed;
     __u64 first_ns;
     __u64 last_ns;
+    __u64 native; /* calls whose native part is with the agent, a bit each */
 };
 
 /* What a stack did, summed by object: an act. Each has its meaning of the sum's fields. */
@@ -474,5 +475,7 @@ enum counter {
     TASK_NAMED,
     TASK_UNREADABLE,
     TASK_NAMES_FULL,
+    NATIVE_EMITTED,
+    NATIVE_RING_FULL,
     COUNTERS,
 };

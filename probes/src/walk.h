@@ -9,6 +9,7 @@
 #pragma once
 
 #include "code.h"
+#include "native.h"
 
 /* A page: what is mapped, is mapped in pages of at least this. */
 #define WINDOW 4096
@@ -195,7 +196,7 @@ static __always_inline void book_opened(struct site *site, __u64 now) {
  * The key of the site for a stack: the stack itself, once its frames are with the agent; the
  * process's collector of what has no stack, where there is none or no room.
  */
-static __always_inline __u64 site_of(struct scratch *s, __u64 stack) {
+static __always_inline __u64 site_of(struct scratch *s, __u64 stack, __u32 user) {
     struct site *site = bpf_map_lookup_elem(&sites, &stack);
 
     if (!site) {
@@ -215,6 +216,7 @@ static __always_inline __u64 site_of(struct scratch *s, __u64 stack) {
     }
     if (!site->sent && !send_stack(s, stack))
         site->sent = 1;
+    native_part(site, stack, user);
     return stack;
 }
 
@@ -249,7 +251,7 @@ __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
     /* A sample that went astray is nobody's: half of its frames may be what a stack was before. */
     if (!s->stack.count || (user == SCRATCH_SAMPLE && w->status == STACK_UNREADABLE))
         return w->process;
-    return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63);
+    return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63, user);
 }
 
 /*

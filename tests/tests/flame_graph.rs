@@ -72,7 +72,8 @@ fn record(python: &Interpreter, out: &Path) -> Result<usize> {
     let mut target = Target::start_plain(python, "hostile_names.py")?;
     let pid = target.pid().to_string();
     let path = out.to_str().context("a temporary path that is not UTF-8")?;
-    let agent = Agent::attach(&["record", &pid, "--what", "descriptors", "-o", path])?;
+    let agent =
+        Agent::attach(&["record", &pid, "--what", "descriptors", "--no-native", "-o", path])?;
     target.tell("go")?;
     let names = target.expect("DONE")?.parse()?;
     let ended: Ended = agent.stop()?;

@@ -118,7 +118,15 @@ fn record(doing: &str, what: &str, ending: &str) -> Result<(PathBuf, u64, tempfi
     let mut target = Target::start(&interpreter::pick(0)?, "acts.py", &arguments)?;
     let file = folder.path().join(format!("out.{ending}"));
     let path = file.to_str().context("a temporary path that is not UTF-8")?;
-    let agent = Agent::attach(&["record", &target.pid().to_string(), "--what", what, "-o", path])?;
+    let agent = Agent::attach(&[
+        "record",
+        &target.pid().to_string(),
+        "--what",
+        what,
+        "--no-native",
+        "-o",
+        path,
+    ])?;
     target.tell("go")?;
     let done = target.expect("DONE")?.parse()?;
     let ended = agent.stop()?;

@@ -77,7 +77,15 @@ fn record(python: &Interpreter, doing: &str, sort: &str, folder: &Path) -> Resul
     let mut target = Target::start(python, "acts.py", &[doing.as_ref(), folder.as_os_str()])?;
     let out = folder.join("out.folded");
     let path = out.to_str().context("a temporary path that is not UTF-8")?;
-    let agent = Agent::attach(&["record", &target.pid().to_string(), "--what", sort, "-o", path])?;
+    let agent = Agent::attach(&[
+        "record",
+        &target.pid().to_string(),
+        "--what",
+        sort,
+        "--no-native",
+        "-o",
+        path,
+    ])?;
     target.tell("go")?;
     let done = target.expect_within("DONE", Duration::from_secs(60))?.parse()?;
     let ended = agent.stop()?;

@@ -59,7 +59,7 @@ impl Gathered {
                 };
                 self.calls.push((call.tid, call.call, change, call.fd, stack));
             }
-            Event::Object(_) | Event::Process(_) | Event::Child(_) => {}
+            Event::Object(_) | Event::Process(_) | Event::Child(_) | Event::Native(_) => {}
         }
         Ok(())
     }

@@ -262,6 +262,7 @@ mod tests {
             site: None,
             origin: None,
             stack: Vec::new(),
+            native: None,
             evidence: BTreeMap::from([("descriptor_kind", Evidence::Text("file".to_owned()))]),
             summary: "8 files alive.".to_owned(),
             advice: String::new(),

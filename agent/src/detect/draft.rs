@@ -25,6 +25,7 @@ impl Draft {
             site: conduct.site.clone(),
             origin: conduct.origin().cloned(),
             stack: conduct.stack.as_ref().map_or_else(Vec::new, |stack| stack.frames.clone()),
+            native: conduct.stack.as_ref().and_then(|stack| stack.natives.of_act(conduct.act)),
             last_ns: conduct.total.last_ns,
             ..self.about_process(conduct.process, began, ledger, now_ns)
         }
@@ -52,6 +53,7 @@ impl Draft {
             site: None,
             origin: None,
             stack: Vec::new(),
+            native: None,
             evidence: self.evidence,
             summary: self.summary,
             advice: self.advice,

@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn whole(frames: Vec<Frame>) -> Stack {
-        Stack { frames, truncated: false, unresolved: 0 }
+        Stack { frames, ..Stack::default() }
     }
 
     /// Exercise a task, what trio does between two, its wait, and trio as a guest of asyncio.

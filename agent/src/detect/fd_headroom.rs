@@ -143,6 +143,7 @@ fn finding(
         site: account.and_then(|account| account.site.clone()),
         origin: stack.and_then(|stack| stack.frames.first()).cloned(),
         stack: stack.map(|stack| stack.frames.clone()).unwrap_or_default(),
+        native: stack.and_then(|stack| stack.natives.of_descriptors()),
         evidence: evidence(process, state, account),
         summary: summary(state, account),
         advice: advice(account),

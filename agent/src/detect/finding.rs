@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::ProcessId;
+use crate::native::NativeStack;
 use crate::python::Frame;
 
 /// What a finding is about; the published name is [`Kind::name`].
@@ -173,6 +174,8 @@ pub struct Finding {
     pub origin: Option<Frame>,
     /// The whole stack, innermost first.
     pub stack: Vec<Frame>,
+    /// Functions of C, C++ and Rust above it, innermost first, where they are known.
+    pub native: Option<NativeStack>,
     /// Numbers with their unit in the key (`alive`, `per_minute`, `window_seconds`).
     pub evidence: BTreeMap<&'static str, Evidence>,
     /// One sentence a person reads: the evidence in words.

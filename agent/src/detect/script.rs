@@ -92,7 +92,7 @@ impl Script {
     /// A stack of these frames, innermost first.
     pub(crate) fn frames(&mut self, frames: Vec<Frame>) -> StackId {
         let id = self.stacks.len() as StackId + 1;
-        self.stacks.insert(id, Arc::new(Stack { frames, truncated: false, unresolved: 0 }));
+        self.stacks.insert(id, Arc::new(Stack { frames, ..Stack::default() }));
         id
     }
 

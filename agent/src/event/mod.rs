@@ -6,12 +6,14 @@
 
 mod code;
 mod descriptor;
+mod native;
 mod object;
 mod process;
 mod stack;
 
 pub use code::{CodeId, CodeRecord, RawBytes, RawString};
 pub use descriptor::{DescriptorCall, DescriptorChange, StackStatus};
+pub use native::{NativeRecord, Registers};
 pub use object::{Object, ObjectId, ObjectRecord};
 pub use process::{ChildChange, ChildEvent, ProcessEvent, ProcessEventKind, ProcessId};
 pub use stack::{RawFrame, StackId, StackRecord};
@@ -25,6 +27,8 @@ pub enum Event {
     Stack(StackRecord),
     /// One descriptor came or went (`pitviper trace` only).
     Descriptor(DescriptorCall),
+    /// Where a thread stood when a stack was met: what its native frames are made of.
+    Native(Box<NativeRecord>),
     /// A file, a peer or a command was met for the first time.
     Object(ObjectRecord),
     /// A traced process forked, executed another program or ended.

@@ -1,7 +1,7 @@
 //! What flame graphs are of: how much each stack weighs in them, and what they say of themselves.
 //!
-//! Only Python frames are drawn. What native code does above them (a C extension's own functions)
-//! is booked on the Python line that called it.
+//! Where the native frames above a Python frame are known, they stand there; what they do is
+//! booked on the Python line that called them in any case.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ impl Graph {
             Self::MappedAlive => still_mapped(ledger),
             _ => {
                 let acts = ledger.acts().iter();
-                acts.map(|act| weighed(ledger, act, self.weight(act))).collect()
+                acts.flat_map(|act| weighed(ledger, act, self.weight(act))).collect()
             }
         };
         weights.retain(|weighed| weighed.weight > 0);
@@ -164,7 +164,7 @@ impl Graph {
     fn of_descriptors(self, ledger: &Ledger) -> Vec<Weighed> {
         let weighed = ledger.all_stacks().map(|(process, totals)| Weighed {
             process,
-            stack: totals.stack,
+            stack: totals.stack.map(|stack| stack.with_native(stack.natives.of_descriptors())),
             weight: if self == Self::Alive { totals.alive } else { totals.opened },
         });
         weighed.collect()
@@ -186,9 +186,29 @@ impl Graph {
     }
 }
 
-fn weighed(ledger: &Ledger, counters: &ActCounters, weight: u64) -> Weighed {
-    let stack = ledger.stack(counters.process, counters.stack).cloned();
-    Weighed { process: counters.process, stack, weight }
+/// The stack of an act with its native frames. Samples on the CPU met different ones: each has its
+/// share, and what is known of none goes to the Python frames alone.
+fn weighed(ledger: &Ledger, counters: &ActCounters, weight: u64) -> Vec<Weighed> {
+    let of = |stack, weight| Weighed { process: counters.process, stack, weight };
+    let Some(stack) = ledger.stack(counters.process, counters.stack).filter(|_| weight > 0) else {
+        return vec![of(None, weight)];
+    };
+    let native = match counters.act {
+        Act::OnCpu => None,
+        Act::Wait(_) => stack.natives.of_call(counters.call),
+        act => stack.natives.of_act(act),
+    };
+    let mut left = weight;
+    let mut parts = Vec::new();
+    if counters.act == Act::OnCpu {
+        for (native, samples) in stack.natives.samples() {
+            let part = samples.min(left);
+            left -= part;
+            parts.push(of(Some(stack.with_native(Some(native))), part));
+        }
+    }
+    parts.push(of(Some(stack.with_native(native)), left));
+    parts
 }
 
 /// What was mapped less what was unmapped of it. The heap shrinks at its end, whoever made it grow:
@@ -225,7 +245,7 @@ fn still_mapped(ledger: &Ledger) -> Vec<Weighed> {
         let (grown, shrunk) = heaps.get(&process).copied().unwrap_or_default();
         if grown == 0 { 0.0 } else { grown.saturating_sub(shrunk) as f64 / grown as f64 }
     };
-    let lines = lines.into_values().map(|(act, mapped, unmapped, heap)| {
+    let lines = lines.into_values().flat_map(|(act, mapped, unmapped, heap)| {
         let heap = (heap as f64 * left(act.process)) as u64;
         weighed(ledger, act, mapped.saturating_sub(unmapped) + heap)
     });

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::detect::{Evidence, Finding};
 use crate::ledger::Totals;
+use crate::native::NativeFrame;
 use crate::python::Frame;
 use crate::source::Flow;
 
@@ -99,10 +100,18 @@ struct JsonFinding<'a> {
     site: Option<JsonFrame<'a>>,
     origin: Option<JsonFrame<'a>>,
     stack: Vec<JsonFrame<'a>>,
+    native: Vec<JsonNative<'a>>,
     evidence: BTreeMap<&'static str, JsonEvidence<'a>>,
     advice: &'a str,
     first_seen: f64,
     last_seen: f64,
+}
+
+#[derive(Serialize)]
+struct JsonNative<'a> {
+    function: Option<&'a str>,
+    file: &'a str,
+    address: u64,
 }
 
 #[derive(Serialize)]
@@ -172,6 +181,7 @@ fn finding_of<'a>(finding: &'a Finding, pid: u32, clock: &WallClock) -> JsonFind
         site: finding.site.as_ref().map(frame_of),
         origin: finding.origin.as_ref().map(frame_of),
         stack: finding.stack.iter().map(frame_of).collect(),
+        native: finding.native.iter().flat_map(|stack| stack.iter().map(native_of)).collect(),
         evidence: finding.evidence.iter().map(|(key, value)| (*key, evidence_of(value))).collect(),
         advice: &finding.advice,
         first_seen: clock.unix_seconds(finding.first_ns),
@@ -187,6 +197,10 @@ pub fn frame(frame: &Frame) -> serde_json::Value {
 /// The loss ledger by itself, for the last line of a trace.
 pub fn ledger(totals: &Totals) -> serde_json::Value {
     serde_json::to_value(ledger_of(totals)).unwrap_or_default()
+}
+
+fn native_of(frame: &NativeFrame) -> JsonNative<'_> {
+    JsonNative { function: frame.function.as_deref(), file: &frame.object, address: frame.address }
 }
 
 fn frame_of(frame: &Frame) -> JsonFrame<'_> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::detect::{Confidence, Evidence, Finding, Kind, Severity};
 use crate::event::ProcessId;
 use crate::ledger::{DescriptorTotals, Overflow, ProcessInfo, Totals};
+use crate::native::{NativeFrame, NativeStack};
 use crate::python::{Frame, Stack};
 use crate::source::{Flow, StackOutcomes};
 
@@ -59,6 +60,21 @@ pub(crate) fn report() -> Report {
     }
 }
 
+/// From a function without a name to the extension that Python called.
+fn native() -> NativeStack {
+    let of = |object: &str, function: Option<&str>, address| NativeFrame {
+        function: function.map(Into::into),
+        object: object.into(),
+        address,
+    };
+    Arc::from([
+        of("/usr/lib/libc.so.6", Some("__socket"), 0x11_2233),
+        of("/usr/lib/libpq.so.5", None, 0x9_8765),
+        of("/usr/lib/libpq.so.5", Some("PQconnectdb"), 0x1_0000),
+        of("/srv/_psycopg.so", Some("psyco::connect(char const*)"), 0x4321),
+    ])
+}
+
 fn leak() -> Finding {
     let mut method = frame("/srv/app.py", 42, "load");
     method.qualname = Some("Store.load".into());
@@ -71,6 +87,7 @@ fn leak() -> Finding {
         site: Some(method.clone()),
         origin: Some(origin.clone()),
         stack: vec![origin, method, frame("/srv/main.py", 7, "<module>")],
+        native: Some(native()),
         evidence: BTreeMap::from([
             ("descriptor_kind", Evidence::Text("socket".to_owned())),
             ("alive", Evidence::Count(412)),
@@ -96,6 +113,7 @@ fn unclosed() -> Finding {
         site: Some(opened.clone()),
         origin: Some(opened.clone()),
         stack: vec![opened],
+        native: None,
         evidence: BTreeMap::from([
             ("type", Evidence::Text("_io.TextIOWrapper".to_owned())),
             ("count", Evidence::Count(3)),
@@ -118,6 +136,7 @@ fn headroom() -> Finding {
         site: None,
         origin: None,
         stack: Vec::new(),
+        native: None,
         evidence: BTreeMap::from([
             ("limit", Evidence::Count(1_024)),
             ("used", Evidence::Count(421)),

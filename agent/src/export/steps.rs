@@ -19,7 +19,7 @@ pub(super) enum Step<'a> {
     NoStack,
     /// Stands at the root for the frames that were too deep.
     LeftOut,
-    /// A frame.
+    /// A frame of Python, or above those one of a library.
     Frame(&'a Frame),
 }
 
@@ -29,7 +29,8 @@ pub(super) fn root_first(stack: Option<&Stack>) -> Vec<Step<'_>> {
         return vec![Step::NoStack];
     };
     let cut = stack.truncated.then_some(Step::LeftOut);
-    cut.into_iter().chain(stack.frames.iter().rev().map(Step::Frame)).collect()
+    let frames = stack.frames.iter().rev().chain(stack.native.iter().rev());
+    cut.into_iter().chain(frames.map(Step::Frame)).collect()
 }
 
 impl<'a> Step<'a> {

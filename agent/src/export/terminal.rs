@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::detect::{Change, Confidence, Finding, News, Severity};
 use crate::ledger::{Overflow, Totals};
+use crate::native::{NativeFrame, entries};
 use crate::python::Frame;
 
 use super::{Report, slow_lines, visible};
@@ -65,6 +66,12 @@ pub fn news(news: &News, style: Style) -> String {
 pub fn finding(finding: &Finding, style: Style) -> String {
     let mut text = headline(finding, style);
     push_line(&mut text, "  ", &visible(&finding.summary, 2_000));
+    if let Some(native) = &finding.native {
+        let shown = |frame: &NativeFrame| format!("{}!{}", frame.object_name(), frame.name());
+        let path: Vec<_> = entries(native).take(FRAMES).map(shown).collect();
+        let path = visible(&format!("in {}", path.join(" ← ")), 2_000);
+        push_line(&mut text, &style.paint(Ink::Dim, "  native  "), &path);
+    }
     for (index, frame) in finding.stack.iter().take(FRAMES).enumerate() {
         let lead = if index == 0 { "  stack   " } else { "          " };
         push_line(&mut text, &style.paint(Ink::Dim, lead), &place(frame));

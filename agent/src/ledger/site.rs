@@ -190,7 +190,7 @@ mod tests {
                 line: 1,
             })
             .collect();
-        Stack { frames, truncated: false, unresolved: 0 }
+        Stack { frames, ..Stack::default() }
     }
 
     fn responsible(files: &[&str]) -> Option<(usize, Owner)> {

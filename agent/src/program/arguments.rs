@@ -139,6 +139,9 @@ pub(super) struct AttachOptions {
     /// Watch descriptors and nothing else: the process pays less for it
     #[arg(long)]
     pub(super) descriptors_only: bool,
+    /// Leave out the functions of C, C++ and Rust above the Python frames
+    #[arg(long)]
+    pub(super) no_native: bool,
     /// Files that match the first glob belong where the second one matches, like '*.db=/data/**';
     /// others are findings. Can be given several times
     #[arg(long, value_name = "GLOB=GLOB", value_parser = Place::parse)]
@@ -259,6 +262,9 @@ pub(super) struct RecordOptions {
     /// Record children too
     #[arg(long)]
     pub(super) follow_children: bool,
+    /// Leave out the functions of C, C++ and Rust above the Python frames
+    #[arg(long)]
+    pub(super) no_native: bool,
     #[command(flatten)]
     pub(super) sizes: Sizes,
 }

@@ -14,6 +14,7 @@ use crate::detect::{Change, Confidence, News, Rules};
 use crate::export::graph::Graph;
 use crate::export::terminal::Style;
 use crate::export::{Report, json, output, terminal};
+use crate::source::ebpf::Native;
 
 /// Graphs that `--svg` writes. Not off-cpu: it would have every switch of the host's scheduler looked
 /// at.
@@ -102,6 +103,9 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
     let style = console::style();
     let mut sizes = options.sizes.options(false, options.follow_children);
     sizes.descriptors_only = options.descriptors_only;
+    if !options.descriptors_only && !options.no_native {
+        sizes.native = Native::Once;
+    }
     let mut thresholds = setting::thresholds(&options.threshold);
     thresholds.misplaced_file.places.clone_from(&options.place);
     let rules = Rules::new(thresholds);
@@ -134,6 +138,7 @@ pub(super) fn run(options: &AttachOptions) -> Result<Exit, ProgramError> {
         );
     }
     super::tell_losses(&report.totals.flows);
+    super::tell_native(&watch.session);
     if let Some(directory) = &options.svg {
         write_graphs(&watch, directory)?;
     }

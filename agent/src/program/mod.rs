@@ -15,6 +15,7 @@ mod lock;
 mod man;
 mod metrics;
 mod names;
+mod native;
 mod nearest;
 mod objects;
 mod progress;
@@ -99,6 +100,16 @@ fn tell_losses(flows: &BTreeMap<&'static str, Flow>) {
         for (cause, count) in &flow.dropped {
             eprintln!("pitviper: lost {count} events of kind `{kind}`: {cause}");
         }
+    }
+}
+
+/// Says on standard error how many native stacks could not be told.
+fn tell_native(session: &session::Session) {
+    let Some(outcomes) = session.native.outcomes() else { return };
+    let failed = outcomes.incomplete + outcomes.refused;
+    if failed > 0 {
+        let all = failed + outcomes.complete;
+        eprintln!("pitviper: note: of {all} native stacks {failed} could not be unwound");
     }
 }
 

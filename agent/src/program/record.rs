@@ -10,6 +10,7 @@ use super::{graph, progress, runtime};
 use crate::detect::Rules;
 use crate::export::graph::Graph;
 use crate::export::{folded, output, pprof, speedscope, visible};
+use crate::source::ebpf::Native;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,11 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     let mut stop = Stop::new(&runtime)?;
     let mut sizes = options.sizes.options(false, options.follow_children);
     sizes.off_cpu = graph == Graph::OffCpu;
+    sizes.native = match graph {
+        _ if options.no_native => Native::Off,
+        Graph::OnCpu => Native::Samples,
+        _ => Native::Once,
+    };
     let mut watch = Watch::attach(options.pid, &sizes, &[], Rules::default())?;
     super::greet(&watch.session);
     stop.after(options.duration);
@@ -101,6 +107,7 @@ pub(super) fn run(options: &RecordOptions) -> Result<Exit, ProgramError> {
     graph::write(&options.output, &bytes)?;
     eprintln!("pitviper: wrote {}", options.output.display());
     super::tell_losses(&report.totals.flows);
+    super::tell_native(&watch.session);
     Ok(Exit::Clean)
 }
 

@@ -7,7 +7,7 @@ use super::lock::{self, Lock};
 use super::names::Names;
 use super::objects::Objects;
 use super::target::{self, Facts};
-use super::{ProgramError, stop::Stop, tasks};
+use super::{ProgramError, native, stop::Stop, tasks};
 use crate::event::{
     ChildEvent, CodeRecord, DescriptorCall, Event, ProcessEvent, ProcessEventKind, ProcessId,
 };
@@ -101,6 +101,7 @@ pub(super) struct Session {
     pub(super) members: BTreeMap<ProcessId, Member>,
     pub(super) names: Names,
     pub(super) objects: Objects,
+    pub(super) native: native::Native,
     codes: CodeTable,
     next_check: Instant,
 }
@@ -160,6 +161,7 @@ impl Session {
             members: BTreeMap::new(),
             names: Names::new(options.max_stacks as usize * 2),
             objects: Objects::new((options.max_stacks as usize).max(32_768)),
+            native: native::Native::start(options)?,
             codes: CodeTable::default(),
             next_check: Instant::now(),
         })
@@ -246,6 +248,7 @@ impl Session {
             self.codes.forget(*process);
             self.objects.forget(*process);
             self.names.forget(*process);
+            self.native.forget(*process);
         }
         Ok(dead)
     }
@@ -283,12 +286,14 @@ impl Session {
                     let stack = self.codes.resolve(&record);
                     self.names.insert(record.process, record.id, stack);
                 }
+                Event::Native(record) => self.native.insert(record),
                 Event::Object(record) => self.objects.insert(record),
                 Event::Descriptor(call) => news(self, News::Call(&call)),
                 Event::Child(event) => news(self, News::Child(&event)),
                 Event::Process(event) => self.live(event, news)?,
             }
         }
+        self.native.hand_over(&self.names, &self.members);
         self.check_interpreters()?;
         for process in self.look_again()? {
             news(self, News::Executed(process));
@@ -346,6 +351,7 @@ impl Session {
                     member.search = Some(Search::new());
                 }
                 self.codes.forget(process);
+                self.native.forget(process);
                 self.source.rewatch(process, event.pid, None)?;
                 news(self, News::Executed(process));
             }

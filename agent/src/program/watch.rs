@@ -245,6 +245,7 @@ impl Watch {
     pub(super) fn finish(&mut self) -> Result<Vec<News>, ProgramError> {
         self.session.source.stop();
         self.session.take_in(Duration::ZERO, &mut |_, _| {})?;
+        self.session.native.settle();
         self.look()
     }
 

@@ -43,6 +43,7 @@ pub use read_code::{complete_from_memory, read_code};
 pub use snapshot::{Recorded, Recording};
 pub use stack::{Frame, Stack};
 pub use table::CodeTable;
+pub(crate) use target::{Mapping, open_mapped, read_maps};
 pub use task_offsets::TaskOffsets;
 pub(crate) use text::decode as decode_text;
 pub use thread_slot::ThreadSlot;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::native::{NativeStack, Natives};
+
 /// One frame, resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Frame {
@@ -25,4 +27,27 @@ pub struct Stack {
     pub truncated: bool,
     /// Frames whose code object could not be read; they stand as `?`.
     pub unresolved: u32,
+    /// What is known of the native frames above it, by what it was met with.
+    pub natives: Natives,
+    /// Of these, those that this stack is shown with, innermost first: the file is the library, and
+    /// there is no line.
+    pub native: Vec<Frame>,
+}
+
+impl Stack {
+    /// The same stack with these native frames above it.
+    pub fn with_native(self: &Arc<Self>, native: Option<NativeStack>) -> Arc<Self> {
+        match native {
+            Some(native) if !native.is_empty() => {
+                let shown = native.iter().map(|frame| Frame {
+                    file: Arc::clone(&frame.object),
+                    function: frame.name().into(),
+                    qualname: None,
+                    line: 0,
+                });
+                Arc::new(Self { native: shown.collect(), ..Self::clone(self) })
+            }
+            _ => Arc::clone(self),
+        }
+    }
 }

@@ -7,8 +7,9 @@ mod maps;
 mod status;
 
 pub(super) use elf::{Image, machine};
-pub(super) use file::{MappedFile, open_executable, open_mapped};
+pub(crate) use file::open_mapped;
+pub(super) use file::{MappedFile, open_executable};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use maps::parse as parse_mapping;
-pub(super) use maps::{Mapping, read_maps};
+pub(crate) use maps::{Mapping, read_maps};
 pub(super) use status::{Identity, identify};

@@ -5,6 +5,7 @@
 
 use pitviper_probes::types::{call_class as Class, wait_class as Wait};
 
+use crate::native::Makes;
 use crate::source::WaitClass;
 
 /// Calls that the C library's headers may be too old to know; the same number everywhere.
@@ -225,6 +226,21 @@ pub(super) fn wait_classes(trace: bool) -> [u8; 512] {
 pub(super) fn positioned() -> [u8; 512] {
     let calls = ["pread64", "pwrite64", "preadv", "pwritev"];
     by_number(known().filter(|(_, name)| calls.contains(name)).map(|(number, _)| (number, 1)))
+}
+
+/// What a syscall makes. fork and vfork are not traced by themselves.
+pub fn makes(call: u16) -> Makes {
+    #[cfg(target_arch = "x86_64")]
+    if [libc::SYS_fork, libc::SYS_vfork].contains(&i64::from(call)) {
+        return Makes::Process;
+    }
+    match Class(u32::from(classes().get(usize::from(call)).copied().unwrap_or(0))) {
+        Class::CALL_CLONE | Class::CALL_CLONE3 => Makes::Process,
+        Class::CALL_IGNORED | Class::CALL_USES | Class::CALL_CLOSE | Class::CALL_CLOSE_RANGE => {
+            Makes::Nothing
+        }
+        _ => Makes::Descriptor,
+    }
 }
 
 /// How a syscall waits.

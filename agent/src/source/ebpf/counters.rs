@@ -148,6 +148,14 @@ impl Ebpf {
                     &[("ring_full", C::DESCRIPTOR_RING_FULL)],
                 ),
             ),
+            (
+                "native",
+                counters.flow(
+                    C::NATIVE_EMITTED,
+                    came("native"),
+                    &[("ring_full", C::NATIVE_RING_FULL)],
+                ),
+            ),
             ("mapping", counters.lost(&[("mappings_full", C::MAPPING_FULL)])),
             (
                 "entry",

@@ -3,9 +3,9 @@
 use pitviper_probes::types;
 
 use crate::event::{
-    ChildChange, ChildEvent, CodeRecord, DescriptorCall, DescriptorChange, Event, Object,
-    ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
-    StackRecord, StackStatus,
+    ChildChange, ChildEvent, CodeRecord, DescriptorCall, DescriptorChange, Event, NativeRecord,
+    Object, ObjectRecord, ProcessEvent, ProcessEventKind, ProcessId, RawBytes, RawFrame, RawString,
+    Registers, StackRecord, StackStatus,
 };
 use crate::python::decode_text;
 
@@ -16,6 +16,7 @@ impl Plain for types::event_header {}
 impl Plain for types::event_code {}
 impl Plain for types::event_stack {}
 impl Plain for types::event_descriptor {}
+impl Plain for types::event_native {}
 impl Plain for types::event_process {}
 impl Plain for types::event_child {}
 impl Plain for types::event_object {}
@@ -47,6 +48,9 @@ pub(super) fn bytes<T: Plain>(value: &T) -> &[u8] {
     // skeleton, so that every byte is initialised.
     unsafe { std::slice::from_raw_parts((value as *const T).cast(), size_of::<T>()) }
 }
+
+/// In place of a syscall's number: a sample.
+const NATIVE_SAMPLE: u32 = 0xffff;
 
 /// Bytes up to the first NUL of a C string.
 pub(super) fn c_string(chars: &[i8]) -> Vec<u8> {
@@ -97,6 +101,21 @@ fn stack(event: &types::event_stack) -> StackRecord {
             .iter()
             .map(|f| RawFrame { code: f.code, instruction: f.instruction })
             .collect(),
+    }
+}
+
+/// Not by way of the struct, which is large.
+fn native(bytes: &[u8]) -> NativeRecord {
+    let head = std::mem::offset_of!(types::event_native, stack);
+    let event: types::event_native = read(&bytes[..bytes.len().min(head)]);
+    let stack = bytes.get(head..).unwrap_or_default();
+    NativeRecord {
+        process: ProcessId(event.header.process),
+        stack_id: event.id,
+        call: (event.call != NATIVE_SAMPLE).then_some(event.call as u16),
+        registers: Registers { pc: event.pc, sp: event.sp, fp: event.fp, lr: event.lr },
+        low: event.low,
+        stack: self::head(stack, event.size as usize),
     }
 }
 
@@ -216,6 +235,7 @@ pub fn event(data: &[u8]) -> Option<Event> {
         Type::EVENT_DESCRIPTOR => Some(Event::Descriptor(descriptor(&read(data)))),
         Type::EVENT_OBJECT => object(&read(data)).map(Event::Object),
         Type::EVENT_PROCESS => process(&read(data)).map(Event::Process),
+        Type::EVENT_NATIVE => Some(Event::Native(Box::new(native(data)))),
         Type::EVENT_CHILD => child(&read(data)).map(Event::Child),
         _ => None,
     }

@@ -11,6 +11,11 @@ pub fn release() -> (String, Option<(u32, u32)>) {
     (release, known)
 }
 
+/// Whether a program can ask for the registers that a thread has in user space.
+pub(super) fn has_user_registers() -> bool {
+    release().1.is_some_and(|release| release >= (5, 15))
+}
+
 /// Whether a uprobe takes no more than what loading takes, and a `uprobe_multi` link takes a pid for
 /// a process's: before 6.10 it is a thread's.
 pub fn has_uprobe_links() -> bool {

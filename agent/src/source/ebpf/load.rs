@@ -8,10 +8,22 @@ use std::sync::{Mutex, PoisonError};
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ErrorKind, Link, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder};
-use pitviper_probes::{OpenPitviperSkel, PitviperSkel, PitviperSkelBuilder};
+use pitviper_probes::{OpenPitviperSkel, PitviperSkel, PitviperSkelBuilder, types};
 
 use super::{EbpfError, calls, decode, sampler, uprobes};
 use crate::event::Event;
+
+/// Native stacks that are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Native {
+    /// None.
+    #[default]
+    Off,
+    /// One for each Python stack and each syscall that it makes.
+    Once,
+    /// Those of all samples of the CPU, and no others.
+    Samples,
+}
 
 /// How the probes are sized, and what they do.
 #[derive(Debug, Clone)]
@@ -28,6 +40,8 @@ pub struct Options {
     pub off_cpu: bool,
     /// Samples of each CPU's clock a second; 0: none.
     pub samples: u64,
+    /// What is sent of threads' native stacks.
+    pub native: Native,
     /// Living descriptors that fit the ledger.
     pub max_descriptors: u32,
     /// Distinct stacks that fit.
@@ -48,6 +62,7 @@ impl Default for Options {
             trace_others: false,
             off_cpu: false,
             samples: sampler::HERTZ,
+            native: Native::Off,
             follow_children: false,
             max_descriptors: 65_536,
             max_stacks: 32_768,
@@ -119,6 +134,11 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.trace_calls = options.trace;
         rodata.descriptors_only = options.descriptors_only;
         rodata.trace_others = options.trace_others;
+        rodata.native_frames = match options.native {
+            Native::Off => types::native_frames::NATIVE_OFF.0,
+            Native::Once => types::native_frames::NATIVE_ONCE.0,
+            Native::Samples => types::native_frames::NATIVE_SAMPLES.0,
+        };
         // In a trace each call is an event: a wake-up per event would be paid by the target.
         rodata.ring_wakeup_bytes = if options.trace { options.ring_bytes / 8 } else { 0 };
     }
@@ -135,12 +155,18 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
     maps.waits.set_max_entries(waits).map_err(wrong)?;
     let ring = options.ring_bytes.clamp(4096, 1 << 30).next_power_of_two();
     maps.events.set_max_entries(ring).map_err(wrong)?;
+    if options.native == Native::Off {
+        maps.natives.set_max_entries(NO_RING).map_err(wrong)?;
+    }
     open.progs.switches.set_autoload(options.off_cpu);
     uprobes::prepare(open);
     // Without times there is nothing to do at the entry of a call.
     open.progs.syscall_enter.set_autoload(enters(options));
     Ok(())
 }
+
+/// Bytes of a ring buffer that nothing goes through: the least that there is on pages of any size.
+const NO_RING: u32 = 64 << 10;
 
 /// Whether the entry of calls is looked at.
 fn enters(options: &Options) -> bool {
@@ -164,6 +190,7 @@ pub(super) fn load(
     configure(&mut open, options)?;
     let skeleton = open.load().map_err(|cause| load_error("load eBPF programs", &cause))?;
     let mut builder = RingBufferBuilder::new();
+    let natives = Rc::clone(&inbox);
     builder
         .add(&skeleton.maps.events, move |data| {
             if let Some(event) = decode::event(data) {
@@ -172,6 +199,16 @@ pub(super) fn load(
             0
         })
         .map_err(|cause| load_error("read the ring buffer", &cause))?;
+    if options.native != Native::Off {
+        builder
+            .add(&skeleton.maps.natives, move |data| {
+                if let Some(event) = decode::event(data) {
+                    natives.borrow_mut().push(event);
+                }
+                0
+            })
+            .map_err(|cause| load_error("read the ring buffer", &cause))?;
+    }
     let ring = builder.build().map_err(|cause| load_error("read the ring buffer", &cause))?;
     Ok((skeleton, ring))
 }

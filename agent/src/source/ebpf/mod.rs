@@ -32,13 +32,15 @@ use std::time::Duration;
 use libbpf_rs::{MapCore, MapFlags, RingBuffer};
 use pitviper_probes::{PitviperSkel, types};
 
-pub use calls::{classes as call_classes, name as call_name, wait_of as call_wait};
+pub use calls::{
+    classes as call_classes, makes as call_makes, name as call_name, wait_of as call_wait,
+};
 pub use decode::event as decode;
 pub use empty_pair::EmptyPair;
 pub use error::EbpfError;
 pub use kernel::{has_uprobe_links, release as kernel_release};
 pub use layout::of as walker_layout;
-pub use load::Options;
+pub use load::{Native, Options};
 
 use crate::event::{CodeRecord, Event, ProcessEventKind, ProcessId, StackId};
 use crate::python::Interpreter;
@@ -109,6 +111,9 @@ impl Ebpf {
             Ok(samplers) => links.extend(samplers),
             Err(why) => missing.push(why),
         }
+        if options.native != Native::Off && !kernel::has_user_registers() {
+            missing.push("no native frames: they take Linux 5.15".to_owned());
+        }
         Ok(Self {
             skeleton,
             links,
@@ -178,6 +183,7 @@ impl Ebpf {
                 Event::Stack(_) => "stack",
                 Event::Descriptor(_) => "descriptor",
                 Event::Object(_) => "object",
+                Event::Native(_) => "native",
                 Event::Process(_) | Event::Child(_) => "process",
             };
             *self.received.entry(kind).or_default() += 1;
