@@ -11,7 +11,7 @@ use pitviper_tests::agent::Agent;
 use pitviper_tests::certificates;
 use pitviper_tests::interpreter::{self, Interpreter};
 use pitviper_tests::output;
-use pitviper_tests::requirements::{met, tell};
+use pitviper_tests::requirements::{met, skip, tell};
 use pitviper_tests::site::marked;
 use pitviper_tests::target::Target;
 use pitviper_tests::venv;
@@ -164,8 +164,7 @@ fn a_debugger_sees_the_same_frames() -> Result<()> {
         return Ok(());
     }
     if Command::new("gdb").arg("--version").output().is_err() {
-        tell("native_frames: no gdb: its frames are not compared");
-        return Ok(());
+        return skip("native_frames", "gdb is not installed");
     }
     let folder = tempfile::tempdir()?;
     certificates::make(folder.path())?;

@@ -148,6 +148,7 @@ const NEEDS: &[Need] = &[
         "have a disk to alert on",
         &[Set::Test],
     ),
+    need(Probe::Program("gdb"), "gdb", "compare native frames with a debugger's", &[Set::Test]),
     need(Probe::Program("curl"), "curl", "ask the web server by TLS", &[Set::Test]),
     need(Probe::Program("openssl"), "openssl", "make certificates", &[Set::Test]),
     need(Probe::Program("htpasswd"), "apache2-utils", "hash passwords", &[Set::Test]),

@@ -4,9 +4,11 @@ use super::decode;
 use crate::event::{Event, Object, RawString};
 use crate::python::{Code, Version};
 
-/// As many frames as a record has room for (`MAX_FRAMES`), and bytes of an object's name.
+/// As many frames as a record has room for (`MAX_FRAMES`), bytes of an object's name, and bytes of a
+/// native stack.
 const MAX_FRAMES: usize = 256;
 const MAX_OBJECT: usize = 4096;
+const MAX_NATIVE: usize = 16 << 10;
 
 /// A record: what is decoded is no longer than it can be, and made of the record's bytes.
 pub(crate) fn events(record: &[u8]) {
@@ -64,6 +66,9 @@ pub(crate) fn events(record: &[u8]) {
                 assert!(!is_text || is_number || [1, 2, 4].map(wide).iter().any(|n| holds(n)));
             }
         },
+        Some(Event::Native(native)) => {
+            assert!(native.stack.len() <= MAX_NATIVE && holds(&native.stack));
+        }
         Some(Event::Process(_) | Event::Child(_)) | None => {}
     }
 }
