@@ -15,6 +15,7 @@ use crate::interrupt;
 use crate::setup::{self, Set};
 
 mod attached;
+mod beside;
 mod compute;
 pub(crate) mod environment;
 mod fleet;
@@ -50,6 +51,14 @@ pub(crate) enum Bench {
     Service(Options),
     /// A process that is not watched while another one is
     Untraced(Options),
+    /// Two of the same program at once on one processor, of which one is watched: for machines whose
+    /// speed changes from second to second
+    Beside {
+        /// What runs twice
+        workload: beside::Workload,
+        #[command(flatten)]
+        options: Options,
+    },
     /// What the agent itself uses for hundreds of processes that come and go
     Fleet(fleet::Options),
 }
@@ -83,6 +92,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Spawns(options) => (options, spawns::run(options)?),
         Bench::Service(options) => (options, service::run(options)?),
         Bench::Untraced(options) => (options, untraced::run(options)?),
+        Bench::Beside { workload, options } => (options, beside::run(options, *workload)?),
         Bench::Fleet(options) => return fleet::run(options),
     };
     print!("\n{}", report.text());

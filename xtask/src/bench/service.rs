@@ -55,7 +55,7 @@ pub(super) fn run(options: &Options) -> Result<Report> {
 }
 
 /// An environment with the packages, made once; its interpreter.
-fn install(python: &Interpreter) -> Result<PathBuf> {
+pub(super) fn install(python: &Interpreter) -> Result<PathBuf> {
     let folder = workspace::target().join(format!("bench/service-{}", python.version));
     let program = folder.join("bin/python");
     if !folder.join("complete").exists() {

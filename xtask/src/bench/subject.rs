@@ -13,6 +13,13 @@ const START: Duration = Duration::from_secs(60);
 /// strace slows a loop of half a second down a hundredfold at most.
 const RUN: Duration = Duration::from_secs(300);
 
+/// Nanoseconds an iteration.
+pub(super) struct Taken {
+    pub(super) elapsed: f64,
+    /// Of the processor, the program's children included; not all programs tell.
+    pub(super) processor: Option<f64>,
+}
+
 pub(super) struct Subject {
     process: Background,
     stdin: Option<ChildStdin>,
@@ -37,11 +44,23 @@ impl Subject {
 
     /// Runs the loop; nanoseconds per iteration by the program's own clock.
     pub(super) fn measure(&mut self) -> Result<f64> {
+        self.begin()?;
+        Ok(self.result()?.elapsed)
+    }
+
+    /// Has it begin its loop.
+    pub(super) fn begin(&mut self) -> Result<()> {
         let stdin = self.stdin.as_mut().context("the program has no input")?;
-        stdin.write_all(b"go\n").context("failed to start the loop")?;
+        stdin.write_all(b"go\n").context("failed to start the loop")
+    }
+
+    /// What the loop took, once it has ended.
+    pub(super) fn result(&mut self) -> Result<Taken> {
         let line = self.stdout.wait_for("NANOSECONDS ", RUN)?;
-        let number = line.trim_start_matches("NANOSECONDS ");
-        number.parse().with_context(|| format!("failed to read `{line}`"))
+        let mut numbers = line.split_whitespace().skip(1).map(str::parse);
+        let wrong = || format!("failed to read `{line}`");
+        let elapsed = numbers.next().with_context(wrong)?.with_context(wrong)?;
+        Ok(Taken { elapsed, processor: numbers.next().transpose().with_context(wrong)? })
     }
 
     /// Ends the program as it ends by itself, and with it whatever is attached to it.
