@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::interpreter::Interpreter;
 use crate::output;
@@ -14,32 +14,38 @@ use crate::site::workload;
 pub struct Embeddable {
     /// The interpreter.
     pub python: Interpreter,
-    /// Its libpython.
+    /// Its libpython, in the root that it runs in.
     pub library: PathBuf,
     /// Where its standard library is found from.
     pub home: String,
-    config: String,
 }
 
+/// Where libpython is, if it is there.
+const ASK: &str = "
+import os, sysconfig
+told = [sysconfig.get_config_var(name) for name in ('prefix', 'LIBDIR', 'INSTSONAME')]
+if os.path.isfile(os.path.join(*told[1:])):
+    print(*told)
+";
+
+/// The interpreter's own process becomes another program, in the root that the interpreter is in.
+const BECOME: &str = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])";
+
 impl Embeddable {
-    /// Nothing where there are no headers, or no shared libpython that can be opened from here.
+    /// Nothing where there is no shared libpython.
     ///
     /// # Errors
     /// When the interpreter does not run.
     pub fn of(python: &Interpreter) -> Result<Option<Embeddable>> {
-        let config = format!("{}-config", python.command[0]);
-        if python.command.len() > 1 || !Path::new(&config).exists() {
-            return Ok(None);
-        }
-        let ask = "import sysconfig as s; print(*map(s.get_config_var, \
-                   ('prefix', 'LIBDIR', 'INSTSONAME', 'Py_ENABLE_SHARED')))";
-        let told = output::of(python.command().args(["-c", ask]))?;
-        let [home, folder, name, "1"] = told.split_whitespace().collect::<Vec<_>>()[..] else {
+        let told = output::of(python.command().args(["-c", ASK]))?;
+        let [home, folder, name] = told.split_whitespace().collect::<Vec<_>>()[..] else {
             return Ok(None);
         };
+        // Where there is only a static one, that is what is named.
+        let is_shared = name.contains(".so");
         let library = Path::new(folder).join(name);
         let home = home.to_owned();
-        Ok(library.exists().then(|| Embeddable { python: python.clone(), library, home, config }))
+        Ok(is_shared.then(|| Embeddable { python: python.clone(), library, home }))
     }
 
     /// Compiles the program into `folder`, linked with libpython or not.
@@ -49,28 +55,36 @@ impl Embeddable {
     pub fn build(&self, folder: &Path, linked: bool) -> Result<PathBuf> {
         let program = folder.join(if linked { "linked" } else { "opens" });
         let mut compile = Command::new("cc");
-        compile.arg(workload("embedded.c")).arg("-o").arg(&program).args(self.flags("--cflags")?);
+        compile.args(["-Wall", "-Werror", "-g", "-O1"]).arg("-o").arg(&program);
+        compile.arg(workload("embedded.c")).args(["-ldl", "-lpthread"]);
         if linked {
-            // Everything is called by name, which the linker does not see.
-            compile.arg("-Wl,--no-as-needed").args(self.flags("--ldflags")?);
+            // Everything is called by name, which the linker does not see. What libpython needs of
+            // the C library may be newer than what is here.
+            compile.args(["-Wl,--no-as-needed", "-Wl,--allow-shlib-undefined"]);
+            compile.arg(self.copy_of_library(folder)?);
             let folder = self.library.parent().context("libpython is in no folder")?;
             compile.arg(format!("-Wl,-rpath,{}", folder.display()));
         }
-        output::of(compile.args(["-ldl", "-lpthread"]))?;
+        output::of(&mut compile)?;
         Ok(program)
     }
 
-    fn flags(&self, which: &str) -> Result<Vec<String>> {
-        let flags = output::of(Command::new(&self.config).args(["--embed", which]))?;
-        Ok(flags.split_whitespace().map(str::to_owned).collect())
+    /// A copy that the linker can read wherever the interpreter's root is.
+    fn copy_of_library(&self, folder: &Path) -> Result<PathBuf> {
+        let copy = folder.join(self.library.file_name().context("libpython has no name")?);
+        let mut command = self.python.command();
+        command.args(["-c", "import shutil, sys; shutil.copyfile(*sys.argv[1:])"]);
+        output::of(command.arg(&self.library).arg(&copy))?;
+        ensure!(copy.exists(), "{} is not shared with {}", folder.display(), self.python.label);
+        Ok(copy)
     }
 
     /// A command that runs `program`, which [`Embeddable::build`] has made, on files in `folder`;
     /// it takes `keys` thread-specific keys first.
     pub fn command(&self, program: &Path, keys: u32, folder: &Path) -> Command {
         let linked = program.ends_with("linked");
-        let mut command = Command::new(program);
-        command.arg(keys.to_string());
+        let mut command = self.python.command();
+        command.args(["-c", BECOME]).arg(program).arg(keys.to_string());
         if linked {
             command.arg("-")
         } else {

@@ -38,7 +38,7 @@ fn on_each(
     let found = interpreter::all()?.iter().map(Embeddable::of).collect::<Result<Vec<_>>>()?;
     let found: Vec<Embeddable> = found.into_iter().flatten().collect();
     if found.is_empty() {
-        return skip(test, "no interpreter has headers and a shared libpython");
+        return skip(test, "no interpreter has a shared libpython");
     }
     together::each(at_once, &found, |one| one.python.label.clone(), check)
 }

@@ -12,8 +12,7 @@
  * Lines on standard input: "init", "record NAME", "elsewhere NAME", "leak SECONDS", "keys NUMBER",
  * "finalize", "end".
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +21,11 @@
 #include <unistd.h>
 
 #define THREADS 3
+
+/* As Python's headers declare them, which need not be here. */
+typedef enum { LOCKED, UNLOCKED } PyGILState_STATE;
+typedef struct thread_state PyThreadState;
+typedef struct interpreter_state PyInterpreterState;
 
 /* What is called of Python's API, by name. */
 static struct {
@@ -33,6 +37,7 @@ static struct {
     void (*restore_thread)(PyThreadState *);
     int (*run_string)(const char *);
     PyThreadState *(*new_interpreter)(void);
+    PyInterpreterState *(*current_interpreter)(void);
     PyThreadState *(*new_thread_state)(PyInterpreterState *);
     PyThreadState *(*swap)(PyThreadState *);
 } api;
@@ -69,6 +74,10 @@ static void open_python(const char *path) {
     api.restore_thread = named(library, "PyEval_RestoreThread");
     api.run_string = named(library, "PyRun_SimpleString");
     api.new_interpreter = named(library, "Py_NewInterpreter");
+    /* Python 3.8 calls it otherwise. */
+    api.current_interpreter = dlsym(library, "PyInterpreterState_Get");
+    if (!api.current_interpreter)
+        api.current_interpreter = named(library, "_PyInterpreterState_Get");
     api.new_thread_state = named(library, "PyThreadState_New");
     api.swap = named(library, "PyThreadState_Swap");
 }
@@ -145,7 +154,7 @@ static void record_elsewhere(const char *name) {
     if (!other)
         die("no other interpreter");
     run("begin(", argument);
-    interpreter = other->interp;
+    interpreter = api.current_interpreter();
     api.save_thread();
     if (pthread_create(&thread, 0, work_elsewhere, interpreter))
         die("no thread");

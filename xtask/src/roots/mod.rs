@@ -70,7 +70,12 @@ fn release_interpreters(release: &str, minors: &[u32], mirror: &str) -> Result<V
         "cargo xtask test",
     )?;
     let root = workspace::target().join("roots").join(release);
-    let has_all = minors.iter().all(|minor| root.join(format!("usr/bin/python3.{minor}")).exists());
+    let has_all = minors.iter().all(|minor| {
+        let program = root.join(format!("usr/bin/python3.{minor}"));
+        // Its package came to be wanted later: older roots are without it.
+        let library = root.join(format!("usr/share/doc/libpython3.{minor}"));
+        program.exists() && library.exists()
+    });
     if !has_all {
         setup::ensure(&[Set::Roots])?;
         bootstrap(privilege, release, minors, mirror, &root)?;
@@ -92,7 +97,9 @@ fn bootstrap(
     root: &Path,
 ) -> Result<()> {
     let debootstrap = process::find_program("debootstrap").context("debootstrap is gone")?;
-    let packages: Vec<String> = minors.iter().map(|minor| format!("python3.{minor}")).collect();
+    // The programs are static; libpython is what other programs have in them.
+    let both = |minor: &u32| [format!("python3.{minor}"), format!("libpython3.{minor}")];
+    let packages: Vec<String> = minors.iter().flat_map(both).collect();
     let packages = packages.join(",");
     // Made under another name first, so that an interrupted run leaves no half root behind.
     let partial = root.with_extension("partial");
