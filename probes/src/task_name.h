@@ -23,6 +23,8 @@
 #define DICT_KEYS  16
 #define TYPE_FLAGS 152
 #define INT_DIGITS 8
+/* An integer keeps its sign beside the number of its digits. */
+#define INT_TAG_BITS 3
 /* Bits of a type's flags. */
 #define INT_SUBCLASS (1ULL << 24)
 #define STR_SUBCLASS (1ULL << 28)
@@ -107,7 +109,7 @@ static __always_inline int current_tasks(struct scratch *s, const struct asyncio
  * that nobody has asked for its name. */
 static __always_inline int read_task_name(struct event_object *event, __u64 at,
                                           const struct layout *layout) {
-    __u64 name, type, flags, size;
+    __u64 name, type, flags, size, tag;
     struct text text;
 
     __builtin_memset(event->data, 0, TASK_NAME_MAX);
@@ -116,8 +118,16 @@ static __always_inline int read_task_name(struct event_object *event, __u64 at,
         return -1;
     event->cut = event->mode = 0;
     event->size = 8;
-    if (flags & INT_SUBCLASS) /* from 3.12 on: digits of 30 bits */
-        return bpf_probe_read_user(event->data, 8, (void *)(name + layout->ob_size + INT_DIGITS));
+    if (flags & INT_SUBCLASS) { /* from 3.12 on: a tag, and digits of 30 bits */
+        if (read_u64(&tag, name + layout->ob_size))
+            return -1;
+        /* Behind the digits that it has, memory holds what was there before. */
+        size = tag >> INT_TAG_BITS;
+        if (size > 2)
+            return -1;
+        return bpf_probe_read_user(event->data, size * 4,
+                                   (void *)(name + layout->ob_size + INT_DIGITS));
+    }
     if (!(flags & STR_SUBCLASS))
         return -1;
     read_text(&text, event->data, TASK_NAME_MAX, name, layout);

@@ -72,6 +72,14 @@ async def sleep_in_tasks(asyncio, loop_name):
         await block(asyncio, sleeper(), "%s-%d" % (loop_name, number))
 
 
+async def grow_old(asyncio):
+    """Gets past the numbers that are never made anew, into memory that held larger ones before."""
+    used = [1 << 50 | number for number in range(50000)]
+    del used
+    for _ in range(300):
+        await asyncio.ensure_future(asyncio.sleep(0))
+
+
 async def round_of_all(asyncio):
     threads = [
         threading.Thread(target=lambda name: asyncio.run(sleep_in_tasks(asyncio, name)), args=[n])
@@ -102,6 +110,7 @@ def main():
     import asyncio
 
     async def rounds():
+        await grow_old(asyncio)
         while not TOLD_TO_END.is_set():
             await round_of_all(asyncio)
 
