@@ -122,13 +122,11 @@ fn check(
     };
     let found = python.command().args(["-c", &format!("import {module}")]).output()?;
     if !found.status.success() {
-        tell(&format!("{}: {doing}: this build has no {module}", python.label));
-        return Ok(());
+        return skip("native_frames", &format!("{} has no {module}", python.label));
     }
     let target = start(python, doing, folder)?;
     if mapped(target.pid(), library)?.is_none() {
-        tell(&format!("{}: {doing}: {library} is part of the interpreter", python.label));
-        return Ok(());
+        return skip("native_frames", &format!("{} has {library} in itself", python.label));
     }
     let recorded = record(target.pid(), doing, arguments, folder)?;
     let (all, native) = (recorded.weight(), recorded.native_weight());

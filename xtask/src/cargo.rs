@@ -26,6 +26,23 @@ pub(crate) fn build_pitviper() -> Result<PathBuf> {
     one_executable(command)
 }
 
+/// One of cargo's own tools: this machine's, or that version, installed under `target` once.
+pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf> {
+    if let Some(installed) = process::find_program(name) {
+        return Ok(installed);
+    }
+    let tools = workspace::target().join("tools");
+    let program = tools.join("bin").join(name);
+    if !program.exists() {
+        eprintln!("Installing {name} into {} (once).", tools.display());
+        let mut install = command();
+        // Unoptimized: compiling takes minutes less, and what it does no longer.
+        install.args(["install", "--locked", "--quiet", "--debug", name, "--version", version]);
+        process::run(install.arg("--root").arg(&tools))?;
+    }
+    Ok(program)
+}
+
 /// Builds by such a command the one executable of it; its path.
 pub(crate) fn one_executable(command: Command) -> Result<PathBuf> {
     let built = executables(command)?.into_iter().next();

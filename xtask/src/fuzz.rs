@@ -54,7 +54,7 @@ struct Outcome {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Set::Build, Set::Fuzz])?;
-    let tool = cargo_fuzz()?;
+    let tool = cargo::tool("cargo-fuzz", CARGO_FUZZ)?;
     let known = targets(&tool)?;
     if let Some(unknown) = options.targets.iter().find(|target| !known.contains(target)) {
         bail!("there is no target {unknown}: there are {}", known.join(", "));
@@ -93,21 +93,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("broken by {}", paths.join(", "));
     }
     Ok(())
-}
-
-fn cargo_fuzz() -> Result<PathBuf> {
-    if let Some(installed) = process::find_program("cargo-fuzz") {
-        return Ok(installed);
-    }
-    let tools = workspace::target().join("tools");
-    let program = tools.join("bin/cargo-fuzz");
-    if !program.exists() {
-        eprintln!("Installing cargo-fuzz into {} (once).", tools.display());
-        let mut install = cargo::command();
-        install.args(["install", "--locked", "--quiet", "cargo-fuzz", "--version", CARGO_FUZZ]);
-        process::run(install.arg("--root").arg(&tools))?;
-    }
-    Ok(program)
 }
 
 fn targets(tool: &Path) -> Result<Vec<String>> {

@@ -93,7 +93,7 @@ fn c_sources() -> Result<Vec<PathBuf>> {
 /// Licences, banned crates and sources are checked always. The advisories' database is a
 /// git repository elsewhere: where it cannot be reached that is said, and nothing fails.
 fn deny() -> Result<()> {
-    let program = cargo_deny()?;
+    let program = cargo::tool("cargo-deny", CARGO_DENY)?;
     let check = |what: &[&str]| {
         let mut command = Command::new(&program);
         command.current_dir(workspace::root()).args(["--workspace", "check"]).args(what);
@@ -107,21 +107,4 @@ fn deny() -> Result<()> {
         return Ok(());
     }
     process::run(&mut check(&["advisories"]))
-}
-
-fn cargo_deny() -> Result<PathBuf> {
-    if let Some(installed) = process::find_program("cargo-deny") {
-        return Ok(installed);
-    }
-    let tools = workspace::target().join("tools");
-    let program = tools.join("bin/cargo-deny");
-    if !program.exists() {
-        eprintln!("Installing cargo-deny into {} to check licences (once).", tools.display());
-        let mut install = cargo::command();
-        // Unoptimized: compiling takes minutes less, and a check of a few seconds no longer.
-        install.args(["install", "--locked", "--quiet", "--debug"]);
-        install.args(["cargo-deny", "--version", CARGO_DENY]);
-        process::run(install.arg("--root").arg(&tools))?;
-    }
-    Ok(program)
 }

@@ -34,8 +34,8 @@ impl Seen {
 }
 
 /// Boots the kernel with that processor and file system, and reads its console until it has told
-/// all.
-pub(super) fn run(image: &Path, processor: &str, initrd: &Path) -> Result<Seen> {
+/// all; what it said is left in `log`.
+pub(super) fn run(image: &Path, processor: &str, initrd: &Path, log: &Path) -> Result<Seen> {
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-accel", "tcg", "-cpu", processor, "-smp", "2", "-m", "1024"])
@@ -59,12 +59,11 @@ pub(super) fn run(image: &Path, processor: &str, initrd: &Path) -> Result<Seen> 
             Ok(None) => break Err(anyhow::anyhow!("the guest ended before it had told all")),
             Err(error) => break Err(error),
         }
-        if let Some(seen) = told(&all)? {
-            break Ok(seen);
+        if let Some(seen) = told(&all).transpose() {
+            break seen;
         }
     };
-    let log = initrd.with_file_name("console.log");
-    fs::write(&log, all.join("\n")).context("failed to write the guest's output")?;
+    fs::write(log, all.join("\n")).context("failed to write the guest's output")?;
     seen.with_context(|| format!("its console is in {}", log.display()))
 }
 

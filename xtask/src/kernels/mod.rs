@@ -5,18 +5,20 @@
 use anyhow::{Result, bail};
 
 use crate::setup::{self, Set};
-use crate::{cargo, workspace};
+use crate::{cargo, interrupt, workspace};
 
 mod archive;
 mod guest;
 mod initrd;
 
+use archive::Kernel;
 use guest::Seen;
 
 /// Options of `cargo xtask kernels`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only kernels whose version begins with this [default: all of the table]
+    /// Only kernels whose version, or whose Debian release, begins with this [default: all of the
+    /// table]
     #[arg(value_name = "VERSION")]
     only: Option<String>,
 }
@@ -35,38 +37,40 @@ const KERNELS: [(&str, &str, &str); 4] = [
 ];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let chosen: Vec<_> = match &options.only {
-        Some(version) => KERNELS
-            .into_iter()
-            .filter(|(_, begins, _)| begins.starts_with(version.as_str()))
-            .collect(),
-        None => KERNELS.to_vec(),
-    };
+    let only = options.only.as_deref().unwrap_or_default();
+    let mut chosen = KERNELS.to_vec();
+    chosen.retain(|(release, version, _)| version.starts_with(only) || release.starts_with(only));
     if chosen.is_empty() {
         bail!("the table has no kernel that begins with that: {KERNELS:?}");
     }
     setup::ensure(&[Set::Build, Set::Kernels, Set::Test])?;
     let program = cargo::build_pitviper()?;
     let folder = workspace::target().join("kernels");
+    let initrd = initrd::write(&folder, &program)?;
     let mut bad = Vec::new();
     println!("{:<34} {:>6}  {:<28} events lost", "Linux", "doctor", "finding");
     for (release, version, processor) in chosen {
-        let kernel = archive::kernel(&folder, release, version)?;
-        let initrd = initrd::write(&folder, &program)?;
-        eprintln!("Booting Linux {} in QEMU (a minute or two).", kernel.version);
-        let seen = guest::run(&kernel.image, processor, &initrd)?;
-        let Seen { doctor, finding, lost } = &seen;
-        println!("{:<34} {doctor:>6}  {finding:<28} {lost}", kernel.version);
-        if !seen.is_right() {
-            bad.push(kernel.version);
+        let Kernel { version, image } = archive::kernel(&folder, release, version)?;
+        eprintln!("Booting Linux {version} in QEMU (a minute or two).");
+        let console = folder.join(format!("console-{version}.log"));
+        match guest::run(&image, processor, &initrd, &console) {
+            Ok(seen) => {
+                let Seen { doctor, finding, lost } = &seen;
+                println!("{version:<34} {doctor:>6}  {finding:<28} {lost}");
+                if !seen.is_right() {
+                    bad.push(version);
+                }
+            }
+            Err(error) => {
+                interrupt::check()?;
+                println!("{version:<34} {error:#}");
+                bad.push(version);
+            }
         }
     }
     if !bad.is_empty() {
-        bail!(
-            "not right on Linux {}; the guests' output is in {}",
-            bad.join(", "),
-            folder.display()
-        );
+        let folder = folder.display();
+        bail!("not right on Linux {}; what the guests said is in {folder}", bad.join(", "));
     }
     Ok(())
 }
