@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::frames::{Natives, Occasion};
@@ -58,19 +58,18 @@ impl Worker {
         Ok(Self { orders, counts })
     }
 
-    /// Has a stack unwound; what comes of it goes to `natives`. `false`: too many wait.
+    /// Has a stack unwound; what comes of it goes to `natives`. Where too many wait, it is refused.
     pub fn unwind(
         &self,
         record: Box<NativeRecord>,
         pid: i32,
         occasion: Occasion,
         natives: Natives,
-    ) -> bool {
+    ) {
         let order = Order::Unwind { record, pid, occasion, natives };
-        let taken = !matches!(self.orders.try_send(order), Err(TrySendError::Full(_)));
+        let taken = self.orders.try_send(order).is_ok();
         let count = if taken { &self.counts.handed } else { &self.counts.refused };
         count.fetch_add(1, Ordering::Relaxed);
-        taken
     }
 
     /// Drops what is known of a process: it ended, or runs another program.
@@ -79,7 +78,8 @@ impl Worker {
         let _ = self.orders.try_send(Order::Forget(process));
     }
 
-    /// Waits until everything that was handed over is done, for so long at most.
+    /// Waits until everything that was handed over is done, for so long at most. It looks again and
+    /// again, since the queue has no way to wait for an answer with a limit; once a run, at its end.
     pub fn settle(&self, most: Duration) {
         let until = Instant::now() + most;
         let handed = self.counts.handed.load(Ordering::Relaxed);

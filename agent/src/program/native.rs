@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Native {
     worker: Option<Worker>,
     early: VecDeque<Box<NativeRecord>>,
-    /// Whose Python stack never came.
+    /// Whose Python stack never came, or whose process is gone.
     lost: u64,
 }
 
@@ -55,7 +55,11 @@ impl Native {
                 continue;
             };
             let pid = members.get(&record.process).and_then(|m| i32::try_from(m.facts.pid).ok());
-            let Some(pid) = pid else { continue };
+            // It is of a process that is gone: no tables to unwind it by.
+            let Some(pid) = pid else {
+                self.lost += 1;
+                continue;
+            };
             let occasion = match record.call {
                 None => Occasion::Sample,
                 Some(number) => Occasion::Call {
@@ -85,6 +89,7 @@ impl Native {
     /// What became of the native stacks; `None` where there are none to be had.
     pub(super) fn outcomes(&self) -> Option<Outcomes> {
         let outcomes = self.worker.as_ref()?.outcomes();
-        Some(Outcomes { refused: outcomes.refused + self.lost, ..outcomes })
+        let refused = outcomes.refused + self.lost + self.early.len() as u64;
+        Some(Outcomes { refused, ..outcomes })
     }
 }
