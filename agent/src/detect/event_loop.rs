@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn call(file: &str, function: &str) -> Frame {
-        Frame { function: function.into(), ..frame(file, 1) }
+        Frame::new(file, function, None, 1)
     }
 
     fn whole(frames: Vec<Frame>) -> Stack {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(begins(&new), Some(OF_ASYNCIO));
         let mut uvloop = of(&["/v/site-packages/uvloop/__init__.py", "asyncio/runners.py"]);
         assert!(runs(&uvloop) && begins(&uvloop).is_none());
-        uvloop[0].function = "new_event_loop".into();
+        uvloop[0] = Frame::new(&*uvloop[0].file, "new_event_loop", None, 1);
         assert_eq!(begins(&uvloop), Some(OF_UVLOOP));
         let worker = of(&["/srv/app.py", "concurrent/futures/thread.py", "threading.py"]);
         assert!(!runs(&worker) && begins(&worker).is_none());

@@ -369,8 +369,8 @@ mod tests {
     #[test]
     fn loops_that_only_the_kernel_side_knows() {
         let mut script = Script::default();
-        let run = frame("/v/site-packages/gevent/hub.py", 647);
-        let hub = script.frames(vec![Frame { function: "run".into(), ..run }]);
+        let run = Frame::new("/v/site-packages/gevent/hub.py", "run", None, 647);
+        let hub = script.frames(vec![run]);
         let own = script.stack(&[("/srv/poller.py", 5)]);
         let greenlet = script.stack(&[("/srv/app.py", 10), ("/srv/app.py", 40)]);
         let other = script.stack(&[("/srv/other.py", 10), ("/srv/other.py", 40)]);

@@ -73,7 +73,7 @@ impl ObjectNames for Script {
 }
 
 pub(crate) fn frame(file: &str, line: u32) -> Frame {
-    Frame { file: file.into(), function: "work".into(), qualname: None, line }
+    Frame::new(file, "work", None, line)
 }
 
 impl Script {

@@ -101,12 +101,7 @@ mod tests {
     }
 
     fn stack(names: &[&str]) -> Stack {
-        let frames = names.iter().map(|name| Frame {
-            file: format!("/srv/{name}.py").into(),
-            function: (*name).into(),
-            qualname: None,
-            line: 1,
-        });
+        let frames = names.iter().map(|name| Frame::new(format!("/srv/{name}.py"), *name, None, 1));
         Stack { frames: frames.collect(), ..Stack::default() }
     }
 

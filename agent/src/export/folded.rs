@@ -83,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame(file: &str, function: &str, line: u32) -> Frame {
-        Frame { file: file.into(), function: function.into(), qualname: None, line }
+        Frame::new(file, function, None, line)
     }
 
     /// Exercise the order of frames, the sum of equal stacks, and stacks that are not there.
@@ -119,8 +119,7 @@ mod tests {
     /// Exercise the name with its class, where it is known.
     #[test]
     fn the_qualified_name_is_shown() {
-        let mut method = frame("app.py", "get", 9);
-        method.qualname = Some("Client.get".into());
+        let method = Frame::new("app.py", "get", Some("Client.get".into()), 9);
         assert_eq!(label(&method), "Client.get (app.py:9)");
     }
 

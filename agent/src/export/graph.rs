@@ -266,12 +266,7 @@ mod tests {
 
     impl StackNames for Names {
         fn stack(&self, id: StackId) -> Option<Arc<Stack>> {
-            let frame = Frame {
-                file: "/srv/app.py".into(),
-                function: "f".into(),
-                qualname: None,
-                line: id as u32,
-            };
+            let frame = Frame::new("/srv/app.py", "f", None, id as u32);
             Some(Arc::new(Stack { frames: vec![frame], ..Stack::default() }))
         }
     }

@@ -26,7 +26,7 @@ pub(crate) fn assert_golden(name: &str, text: &str) {
 }
 
 pub(crate) fn frame(file: &str, line: u32, function: &str) -> Frame {
-    Frame { file: file.into(), function: function.into(), qualname: None, line }
+    Frame::new(file, function, None, line)
 }
 
 pub(crate) fn report() -> Report {
@@ -76,8 +76,7 @@ fn native() -> NativeStack {
 }
 
 fn leak() -> Finding {
-    let mut method = frame("/srv/app.py", 42, "load");
-    method.qualname = Some("Store.load".into());
+    let method = Frame::new("/srv/app.py", "load", Some("Store.load".into()), 42);
     let origin = frame("/usr/lib/python3.11/socket.py", 232, "__init__");
     Finding {
         kind: Kind::FdLeak,
@@ -164,10 +163,8 @@ fn totals() -> Totals {
 
 /// Stacks of two processes: a shared one, one that is cut, none; 12 in all.
 pub(crate) fn stacks() -> Vec<Weighed> {
-    let mut method = frame("/srv/app.py", 42, "load");
-    method.qualname = Some("Store.load".into());
-    let mut module = frame("/srv/main.py", 7, "<module>");
-    module.qualname = Some("<module>".into());
+    let method = Frame::new("/srv/app.py", "load", Some("Store.load".into()), 42);
+    let module = Frame::new("/srv/main.py", "<module>", Some("<module>".into()), 7);
     let other_line = Frame { line: 44, ..method.clone() };
     let whole = Stack { frames: vec![method, module.clone()], ..Stack::default() };
     let beside = Stack { frames: vec![other_line, module], ..Stack::default() };

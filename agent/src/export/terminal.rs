@@ -240,12 +240,7 @@ mod tests {
         let hostile = "\x1b]0;owned\x07\nconfirmed\r\u{202e}\u{9b}2J";
         report.process.python = hostile.to_owned();
         for one in &mut report.findings {
-            let frame = Frame {
-                file: hostile.into(),
-                function: hostile.into(),
-                qualname: Some(hostile.into()),
-                line: 1,
-            };
+            let frame = Frame::new(hostile, hostile, Some(hostile.into()), 1);
             one.summary = hostile.to_owned();
             one.advice = hostile.to_owned();
             one.site = Some(frame.clone());

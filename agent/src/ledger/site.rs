@@ -181,16 +181,8 @@ mod tests {
     use super::*;
 
     fn stack(files: &[&str]) -> Stack {
-        let frames = files
-            .iter()
-            .map(|file| Frame {
-                file: (*file).into(),
-                function: "f".into(),
-                qualname: None,
-                line: 1,
-            })
-            .collect();
-        Stack { frames, ..Stack::default() }
+        let frames = files.iter().map(|file| Frame::new(*file, "f", None, 1));
+        Stack { frames: frames.collect(), ..Stack::default() }
     }
 
     fn responsible(files: &[&str]) -> Option<(usize, Owner)> {
@@ -220,7 +212,7 @@ mod tests {
         let of = |files: &[&str], line| {
             let mut stack = stack(files);
             if let Some(last) = stack.frames.last_mut() {
-                (last.function, last.line) = ("<module>".into(), line);
+                *last = Frame::new(&*last.file, "<module>", None, line);
             }
             Ownership::default().responsible(&stack, None)
         };

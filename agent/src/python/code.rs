@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::event::CodeRecord;
 
 use super::lines::Format;
-use super::stack::Frame;
+use super::stack::{CodeNames, Frame};
 use super::text;
 use super::version::Version;
 
@@ -31,9 +31,7 @@ pub enum CodeError {
 /// One code object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code {
-    pub(super) file: Arc<str>,
-    function: Arc<str>,
-    qualname: Option<Arc<str>>,
+    pub(super) names: Arc<CodeNames>,
     first_line: i32,
     /// In bytes, from 3.11 on.
     first_traceable: i64,
@@ -58,10 +56,13 @@ impl Code {
             }
         }
         let table = &record.line_table.data;
-        Ok(Self {
+        let names = CodeNames {
             file: text::decode(&record.filename).into(),
             function: text::decode(&record.name).into(),
             qualname: record.qualname.as_ref().map(|qualname| text::decode(qualname).into()),
+        };
+        Ok(Self {
+            names: Arc::new(names),
             first_line: record.first_line,
             first_traceable: i64::from(record.first_traceable) * UNIT,
             format,
@@ -81,18 +82,15 @@ impl Code {
             Format::Pep657 => instruction.cast_signed(),
         };
         let line = self.format.line(&self.line_table, self.first_line, address);
-        Some(Frame {
-            file: Arc::clone(&self.file),
-            function: Arc::clone(&self.function),
-            qualname: self.qualname.clone(),
-            line: line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0),
-        })
+        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+        Some(Frame { code: Arc::clone(&self.names), line })
     }
 
     /// About how many bytes of memory it takes, besides the file name that it may share.
     pub(super) fn cost(&self) -> usize {
-        let text = self.function.len() + self.qualname.as_ref().map_or(0, |name| name.len());
-        size_of::<Self>() + text + self.line_table.len()
+        let CodeNames { function, qualname, .. } = &*self.names;
+        let text = function.len() + qualname.as_ref().map_or(0, |name| name.len());
+        size_of::<Self>() + size_of::<CodeNames>() + text + self.line_table.len()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::event::{CodeId, CodeRecord, ProcessId, StackRecord};
 
 use super::code::{Code, CodeError};
-use super::stack::{Frame, Stack};
+use super::stack::{CodeNames, Frame, Stack};
 use super::version::Version;
 
 /// Default bounds: a large application has some ten thousand functions that ever show in a stack.
@@ -45,7 +45,7 @@ impl Default for CodeTable {
 impl CodeTable {
     /// A table of at most `max_codes` code objects that take about `max_bytes` bytes.
     pub fn with_bounds(max_codes: usize, max_bytes: usize) -> Self {
-        let unknown = Frame { file: "?".into(), function: "?".into(), qualname: None, line: 0 };
+        let unknown = Frame::new("?", "?", None, 0);
         Self {
             entries: HashMap::new(),
             files: HashSet::new(),
@@ -65,12 +65,12 @@ impl CodeTable {
     /// [`CodeError`]; frames of that code then stay unresolved.
     pub fn insert(&mut self, version: Version, record: CodeRecord) -> Result<(), CodeError> {
         let mut code = Code::decode(&record, version)?;
-        match self.files.get(&code.file) {
-            Some(file) => code.file = Arc::clone(file),
-            None => {
-                self.bytes += code.file.len();
-                self.files.insert(Arc::clone(&code.file));
-            }
+        if let Some(file) = self.files.get(&code.names.file) {
+            let names = CodeNames { file: Arc::clone(file), ..CodeNames::clone(&code.names) };
+            code.names = Arc::new(names);
+        } else {
+            self.bytes += code.names.file.len();
+            self.files.insert(Arc::clone(&code.names.file));
         }
         self.remove(record.id);
         self.bytes += code.cost();
@@ -96,6 +96,7 @@ impl CodeTable {
             entry.used.store(now, Ordering::Relaxed);
             stack.frames.extend(entry.code.frame(raw.instruction));
         }
+        stack.frames.shrink_to_fit();
         stack
     }
 

@@ -21,12 +21,7 @@ struct Names;
 impl StackNames for Names {
     fn stack(&self, id: StackId) -> Option<Arc<Stack>> {
         let function = if id == 99 { "x".repeat(9_999) } else { "f".to_owned() };
-        let frame = Frame {
-            file: "/srv/app.py".into(),
-            function: function.into(),
-            qualname: None,
-            line: id as u32,
-        };
+        let frame = Frame::new("/srv/app.py", function, None, id as u32);
         (id > 0).then(|| Arc::new(Stack { frames: vec![frame], ..Stack::default() }))
     }
 }
@@ -141,7 +136,7 @@ fn answers_are_bounded() {
 
     let mut template = crate::export::sample::report().findings.swap_remove(0);
     let long: Arc<str> = "x".repeat(16_384).into();
-    let frame = Frame { file: long.clone(), function: long.clone(), qualname: Some(long), line: 1 };
+    let frame = Frame::new(long.clone(), long.clone(), Some(long), 1);
     template.stack = vec![frame; 256];
     let mut verdicts = crate::detect::Verdicts::default();
     for line in 0..100 {
@@ -203,8 +198,7 @@ fn frames_that_look_alike_are_one() {
     known.look(1, [2, 3], 0);
     let mut profile = cumulative(&known.view(), None, Graph::OnCpu).expect("found");
     let stack = |name: Option<&str>| {
-        let (file, function) = ("/srv/app.py".into(), "f".into());
-        let frame = Frame { file, function, qualname: name.map(Into::into), line: 7 };
+        let frame = Frame::new("/srv/app.py", "f", name.map(Into::into), 7);
         Some(Arc::new(Stack { frames: vec![frame], ..Stack::default() }))
     };
     for (weighed, name) in profile.stacks.iter_mut().zip([None, Some("f")]) {
