@@ -155,7 +155,7 @@ proptest! {
             layout,
             runtime: BASE,
             code_type: None,
-            thread_slot: ThreadSlot { array: None, offset: 0 },
+            thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
             thread_key: None,
             resource_warning: None,
             code_dealloc: None,

@@ -74,14 +74,17 @@ enum wait_class {
 
 struct layout {
     /* To the slot that holds the thread state: from the thread pointer, or from the array that the
-     * pointer at `slot_array` behind the thread pointer leads to. */
+     * pointer at `slot_array` behind the thread pointer leads to, or from the block that the
+     * pointer at `slot_block` in that array leads to. */
     __s64 slot;
     __u16 slot_array;
-    __u16 ready;
+    __u16 slot_block;
     __u16 cframe; /* 3.11, 3.12: thread state -> cframe, which then holds `frame` */
     __u16 frame;
     __u16 shim_owner; /* an owner of at least this is a frame of C, to skip; no byte is: there is no
                          owner */
+    __u8 ready;
+    __u8 str_kind_shift;
     /* In a frame: bytes, so that the verifier sees that they are within SPARE. */
     __u8 previous;
     __u8 code;
@@ -103,7 +106,6 @@ struct layout {
     __u16 co_first_traceable;
     __u16 str_length;
     __u16 str_state;
-    __u16 str_kind_shift;
     __u16 str_ascii;
     __u16 str_compact;
     __u16 bytes_size;

@@ -54,6 +54,8 @@ static __always_inline __u64 thread_state(struct task_struct *task, const struct
         return 0;
     if (layout->slot_array != ABSENT && (read_u64(&array, array + layout->slot_array) || !array))
         return 0;
+    if (layout->slot_block != ABSENT && (read_u64(&array, array + layout->slot_block) || !array))
+        return 0;
     if (read_u64(&state, array + layout->slot))
         return 0;
     return state;

@@ -6,6 +6,8 @@
 //! and its number lies at an offset that patch releases move. So it is measured: the slot is the one
 //! that, in each thread, holds the thread state which claims that thread. Whether the C library is
 //! glibc or musl shows the same way: a program may have it in itself, so that no file's name tells.
+//! Variables of a library that was opened late are in a block of their own, which the thread's table
+//! of such blocks (the "dynamic thread vector") leads to.
 
 use super::layout::Layout;
 use super::memory::{Fields, ReadError, ReadMemory};
@@ -17,6 +19,9 @@ pub struct ThreadSlot {
     /// Offset of the pointer to the array that holds the slot; `None` where the thread's data holds
     /// it itself.
     pub array: Option<u16>,
+    /// Offset in that array of the pointer to the block that holds the slot; `None` where the array
+    /// holds it itself.
+    pub block: Option<u16>,
     /// Offset of the slot, in bytes.
     pub offset: i64,
 }
@@ -28,11 +33,16 @@ impl ThreadSlot {
     ///
     /// Those of reading memory.
     pub fn read(self, memory: &impl ReadMemory, thread_id: u64) -> Result<u64, ReadError> {
-        let start = match self.array {
-            Some(offset) => memory.read_u64(thread_id.wrapping_add(offset.into()))?,
-            None => thread_id,
-        };
+        let mut start = thread_id;
+        for offset in [self.array, self.block].into_iter().flatten() {
+            start = memory.read_u64(start.wrapping_add(offset.into()))?;
+        }
         memory.read_u64(start.wrapping_add_signed(self.offset))
+    }
+
+    /// In the thread's data itself.
+    fn direct(offset: i64) -> Self {
+        Self { array: None, block: None, offset }
     }
 }
 
@@ -51,6 +61,16 @@ const BLOCKS: u16 = 4;
 /// Where musl's `struct pthread` keeps the pointer to the array of values. Seen in 1.2.3 to 1.2.6.
 const MUSL_ARRAY: u16 = 0x80;
 const MUSL_KEYS: u16 = 128;
+
+/// Where both libraries keep the pointer to the vector of a thread's blocks, from the fs base, and
+/// how many entries of it are searched: the program and its libraries with such variables have one
+/// each. An entry of glibc's is two words.
+const VECTOR: u16 = 8;
+const VECTOR_ENTRIES: u16 = 64;
+const VECTOR_WORDS: usize = 2 * VECTOR_ENTRIES as usize;
+
+/// Bytes of such a block that are searched: libpython has six words there.
+const VECTOR_BLOCK: u64 = 512;
 
 /// Bytes below the fs base that are searched for a thread's variables, a page at a time.
 const VARIABLES: u64 = 64 << 10;
@@ -81,7 +101,11 @@ pub(super) fn find(
                 held.extend(musl_keys(memory, state));
                 held
             }
-            None => variables(memory, state),
+            None => {
+                let held = variables(memory, state);
+                // The vector leads to those of the program and its own libraries, too.
+                if held.is_empty() { variables_of_late(memory, state) } else { held }
+            }
         };
         // A thread that is just starting bears its parent's id, and of a thread's states in
         // several interpreters one is bound: those that match no slot have no say.
@@ -162,14 +186,14 @@ fn glibc_slot(key: u32) -> ThreadSlot {
     let (block, key) = (key / u32::from(KEYS), key % u32::from(KEYS));
     let value = i64::from(key) * i64::from(GLIBC_KEY) + 8;
     if block == 0 {
-        return ThreadSlot { array: None, offset: i64::from(GLIBC_BLOCK) + value };
+        return ThreadSlot::direct(i64::from(GLIBC_BLOCK) + value);
     }
     let array = u16::try_from(block).ok().and_then(|block| GLIBC_BLOCKS.checked_add(block * 8));
-    ThreadSlot { array, offset: value }
+    ThreadSlot { array, block: None, offset: value }
 }
 
 fn musl_slot(key: u32) -> ThreadSlot {
-    ThreadSlot { array: Some(MUSL_ARRAY), offset: i64::from(key) * 8 }
+    ThreadSlot { array: Some(MUSL_ARRAY), block: None, offset: i64::from(key) * 8 }
 }
 
 /// The slots of the state's thread that hold the state, among glibc's keys.
@@ -214,12 +238,43 @@ fn variables(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> {
             if word.u64_at(0) == state.address {
                 let address = start + 8 * index as u64;
                 let offset = address.wrapping_sub(state.thread_id).cast_signed();
-                held.push(ThreadSlot { array: None, offset });
+                held.push(ThreadSlot::direct(offset));
             }
         }
         end = start;
     }
     held
+}
+
+/// The same among the variables of libraries that were opened late.
+fn variables_of_late(memory: &impl ReadMemory, state: &ThreadState) -> Vec<ThreadSlot> {
+    let mut held = Vec::new();
+    let vector = memory.read_u64(state.thread_id.wrapping_add(VECTOR.into()));
+    let Ok(vector) = vector else { return held };
+    let Ok(entries) = memory.read_bytes(vector, within_page(vector, 8 * VECTOR_WORDS as u64))
+    else {
+        return held;
+    };
+    // The first word is no pointer, and a block that no thread has needed yet has none.
+    for (index, entry) in entries.chunks_exact(8).enumerate().skip(1) {
+        let start = entry.u64_at(0);
+        let Ok(block) = memory.read_bytes(start, within_page(start, VECTOR_BLOCK)) else {
+            continue;
+        };
+        let words = block.chunks_exact(8).enumerate();
+        let found = words.filter(|(_, word)| word.u64_at(0) == state.address);
+        held.extend(found.map(|(word, _)| ThreadSlot {
+            array: Some(VECTOR),
+            block: u16::try_from(8 * index).ok(),
+            offset: 8 * word as i64,
+        }));
+    }
+    held
+}
+
+/// As many of the bytes as lie on the same page: what follows may not be mapped.
+fn within_page(start: u64, bytes: u64) -> usize {
+    (PAGE - start % PAGE).min(bytes) as usize
 }
 
 fn read_block(memory: &impl ReadMemory, address: u64, length: u16) -> Result<Vec<u8>, ReadError> {

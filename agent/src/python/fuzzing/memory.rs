@@ -115,7 +115,7 @@ impl<'a> Process<'a> {
             layout: self.layout()?,
             runtime: self.head.runtime,
             code_type: None,
-            thread_slot: ThreadSlot { array: None, offset: 0 },
+            thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
             thread_key: None,
             resource_warning: None,
             code_dealloc: None,

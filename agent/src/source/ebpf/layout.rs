@@ -13,6 +13,7 @@ pub fn of(interpreter: &Interpreter) -> types::layout {
     types::layout {
         slot: interpreter.thread_slot.offset,
         slot_array: interpreter.thread_slot.array.unwrap_or(ABSENT),
+        slot_block: interpreter.thread_slot.block.unwrap_or(ABSENT),
         ready: 1,
         cframe: layout.thread_state.cframe.unwrap_or(ABSENT),
         frame: layout.thread_state.frame,
@@ -39,7 +40,7 @@ pub fn of(interpreter: &Interpreter) -> types::layout {
         co_first_traceable: layout.code.first_traceable.unwrap_or(ABSENT),
         str_length: layout.string.length,
         str_state: layout.string.state,
-        str_kind_shift: layout.string.kind_shift.into(),
+        str_kind_shift: layout.string.kind_shift,
         str_ascii: layout.string.ascii_data,
         str_compact: layout.string.compact_data,
         bytes_size: layout.bytes.size,
