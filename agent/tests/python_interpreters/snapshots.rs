@@ -69,7 +69,7 @@ pub(crate) fn replay(minor: u8) -> (Recorded, Interpreter, Stacks) {
         layout: Layout::read(version, &memory, facts.runtime).unwrap(),
         runtime: facts.runtime,
         code_type: None,
-        thread_slot: ThreadSlot { array: None, offset: 0 },
+        thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
         thread_key: None,
         resource_warning: None,
         code_dealloc: None,
