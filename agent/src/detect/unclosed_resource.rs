@@ -154,6 +154,7 @@ fn short(ns: u64) -> String {
 mod tests {
     use super::super::script::{Script, Story, frame};
     use super::*;
+    use crate::python::Frame;
 
     const STDLIB: &str = "/usr/lib/python3.11/json/__init__.py";
     const PACKAGE: &str = "/usr/lib/python3/dist-packages/pip/locations.py";
@@ -209,6 +210,34 @@ mod tests {
             assert_eq!(finding.evidence["warned_by"], Evidence::Text("Python code".to_owned()));
             assert!(finding.summary.contains(said), "{}", finding.summary);
         }
+    }
+
+    fn function(name: &str, file: &str, line: u32) -> Frame {
+        Frame { function: name.into(), ..frame(file, line) }
+    }
+
+    /// Exercise finalisers in own code, which are not what is at fault, and those that an
+    /// interpreter calls as it ends.
+    #[test]
+    fn a_finaliser_is_told_at_the_line_that_dropped_it() {
+        let library = "/usr/lib/python3.11/tempfile.py";
+        let mut script = Script::default();
+        let own = function("__del__", "/srv/app.py", 5);
+        let dropped = script.frames(vec![own.clone(), frame("/srv/app.py", 12)]);
+        script.warned_by_python(2.0, 0, dropped);
+        let alone = script.frames(vec![own]);
+        script.warned_by_python(3.0, 0, alone);
+        let left = vec![
+            function("_cleanup", library, 895),
+            function("_exitfunc", "/usr/lib/python3.11/weakref.py", 667),
+        ];
+        let left = script.frames(left);
+        script.warned_by_python(3.0, 0, left);
+        let story = script.play(5);
+        assert_eq!(found(&story).len(), 1);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 12)));
+        assert_eq!(finding.evidence["count"], Evidence::Count(1));
     }
 
     /// Exercise what is open when the program ends: no finding, and its own number where there is one.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::event::{ProcessId, StackId};
-use crate::python::Frame;
+use crate::python::{Frame, Stack};
 use crate::source::{DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, UnclosedCounters};
 
 use super::stacks::{AccountId, StackNames};
@@ -317,6 +317,9 @@ impl Ledger {
             else {
                 continue;
             };
+            let outside =
+                counters.by_python.then(|| self.outside_finaliser(id, counters.dropped_by));
+            let dropped = outside.flatten().unwrap_or(dropped);
             let opened_known = opened.0.is_some();
             let stack = if opened_known { counters.opened_by } else { counters.dropped_by };
             let (site, owner) = if opened_known { opened } else { dropped.clone() };
@@ -353,6 +356,27 @@ impl Ledger {
         }
         self.unclosed.retain(|_, account| account.count > 0 || account.at_exit > 0);
         self.unclosed.values_mut().for_each(|account| account.settle(now_ns));
+    }
+
+    /// The line that dropped what the finaliser on this stack is about, where the finaliser itself
+    /// is own code, so that the responsible line is its own.
+    fn outside_finaliser(
+        &self,
+        process: ProcessId,
+        stack: StackId,
+    ) -> Option<(Option<Frame>, Owner)> {
+        let entry = self.stacks.entries.get(&(process, stack))?;
+        let frames = &entry.stack.as_ref()?.frames;
+        let finaliser = frames.iter().position(|frame| &*frame.function == "__del__")?;
+        let (inside, outside) = frames.split_at(finaliser + 1);
+        if !inside.contains(entry.line()?.0?) {
+            return None;
+        }
+        let known = self.processes.get(&process);
+        let directory = known.and_then(|known| known.info.working_directory.as_deref());
+        let outside = Stack { frames: outside.to_vec(), ..Stack::default() };
+        let (frame, owner) = self.ownership.responsible_frame(&outside, directory)?;
+        (owner == Owner::Own).then(|| (Some(frame.clone()), owner))
     }
 
     /// Whether no Python code called the finaliser that this stack is: an interpreter that ends
