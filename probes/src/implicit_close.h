@@ -3,8 +3,8 @@
  * Implicit closes and the end of code objects, by uprobe.
  *
  * The interpreter's own finalisers call PyErr_ResourceWarning, and those in Python warnings.warn.
- * Both come before the warning filters and, as a rule, before the close(2). A close is the warning's
- * own while what warned still runs: see `is_within`.
+ * Both come before the warning filters and, as a rule, before the close(2). A close is the
+ * warning's own while what warned still runs: see `is_within`.
  */
 #pragma once
 
@@ -162,8 +162,8 @@ int python_warning(struct pt_regs *regs) {
     layout = &target->layout;
     category = python_argument(&call, layout, 1, NAME_CATEGORY, ~0ULL);
     /* Without one the message may be an instance of it. */
-    if (!category && (read_u64(&source, call.arguments) ||
-                      read_u64(&category, source + layout->ob_type)))
+    if (!category &&
+        (read_u64(&source, call.arguments) || read_u64(&category, source + layout->ob_type)))
         return 0;
     if (!is_resource_warning(category, layout))
         return 0;

@@ -139,9 +139,10 @@ static __always_inline long put_in(const struct descriptor_key *key,
 /* Counts an implicit close at its pair of lines; `opened_by` is 0 where it is not known. */
 static __always_inline void account_unclosed(const struct warning *warning, __u64 opened_by,
                                              __u64 lifetime_ns, __u64 now) {
-    struct unclosed_key key = {
-        .opened_by = opened_by, .dropped_by = warning->dropped_by, .process = warning->process,
-        .python = warning->python};
+    struct unclosed_key key = {.opened_by = opened_by,
+                               .dropped_by = warning->dropped_by,
+                               .process = warning->process,
+                               .python = warning->python};
     struct unclosed *pair;
 
     pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
@@ -162,10 +163,10 @@ static __always_inline void account_unclosed(const struct warning *warning, __u6
 }
 
 /*
- * Whether what warned is what closes now, by the stack of the call in the work space: the frame that
- * was innermost at the warning is still there, and was called from the same place. The interpreter's
- * own finalisers warn and close while that frame stands still; a finaliser in Python is that frame,
- * and goes on from its warning to its close.
+ * Whether what warned is what closes now, by the stack of the call in the work space: the frame
+ * that was innermost at the warning is still there, and was called from the same place. The
+ * interpreter's own finalisers warn and close while that frame stands still; a finaliser in Python
+ * is that frame, and goes on from its warning to its close.
  */
 static __always_inline bool is_within(const struct scratch *s, const struct warning *warning) {
     __u32 count = s->stack.count, depth = warning->depth, at = count - depth;
@@ -184,9 +185,9 @@ static __always_inline bool is_within(const struct scratch *s, const struct warn
 }
 
 /*
- * Settles the warning that came before a close on the same thread: ties the close to it if it is the
- * warning's own. `entry` is what the ledger has for the number; `taken` says that another thread has
- * the number again, so that the entry may be that thread's.
+ * Settles the warning that came before a close on the same thread: ties the close to it if it is
+ * the warning's own. `entry` is what the ledger has for the number; `taken` says that another
+ * thread has the number again, so that the entry may be that thread's.
  */
 static __always_inline void settle_warning(const struct scratch *s, struct target *target,
                                            __u32 tid, const struct descriptor *entry, bool taken) {

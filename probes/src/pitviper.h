@@ -113,8 +113,8 @@ struct layout {
     __u16 tp_name;
     __u16 tp_base;
     __u16 tuple_items;
-    __u16 co_variables; /* a tuple of names, that of the first local variable first */
-    __u16 frame_locals; /* in a frame */
+    __u16 co_variables;     /* a tuple of names, that of the first local variable first */
+    __u16 frame_locals;     /* in a frame */
     __u64 resource_warning; /* the type's address; 0: Python's own warnings are not looked at */
 };
 
