@@ -158,6 +158,8 @@ proptest! {
             thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
             thread_key: None,
             resource_warning: None,
+            python_warning: None,
+            resource_warning_type: None,
             code_dealloc: None,
         };
         if let Ok(states) = thread_states(&memory, &interpreter) {

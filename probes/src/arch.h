@@ -30,8 +30,10 @@ static __always_inline __u64 call_argument(struct pt_regs *regs, int i) {
         return regs->r9;
     }
 }
-/* Of a function of user space. */
-static __always_inline __u64 first_argument(struct pt_regs *regs) { return regs->di; }
+/* Of a function of user space: one of the first four. */
+static __always_inline __u64 function_argument(struct pt_regs *regs, int i) {
+    return i == 0 ? regs->di : i == 1 ? regs->si : i == 2 ? regs->dx : regs->cx;
+}
 static __always_inline bool is_compat(struct task_struct *task) {
     return task->thread_info.status & STATUS_COMPAT;
 }
@@ -46,7 +48,9 @@ static __always_inline __u64 call_number(struct pt_regs *regs) { return (__u32)r
 static __always_inline __u64 call_argument(struct pt_regs *regs, int i) {
     return i == 0 ? regs->orig_x0 : regs->regs[i];
 }
-static __always_inline __u64 first_argument(struct pt_regs *regs) { return regs->regs[0]; }
+static __always_inline __u64 function_argument(struct pt_regs *regs, int i) {
+    return regs->regs[i];
+}
 static __always_inline bool is_compat(struct task_struct *task) {
     return task->thread_info.flags & FLAG_COMPAT;
 }

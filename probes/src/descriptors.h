@@ -168,11 +168,17 @@ static __noinline int death(struct call *c, __u32 fd, __u32 replaced) {
         bool taken = file_of(fd);
         struct descriptor *entry = living(&key);
 
-        settle_warning(c->target, c->tid, entry, taken || !entry);
+        settle_warning(c->s, c->target, c->tid, entry, taken || !entry);
     }
     if (enter_death(c->target->process, fd, replaced, c->target->missed > 0))
         __sync_fetch_and_add(&c->target->missed, -1);
     return 0;
+}
+
+/* Walks for a close that may be the one that a warning of this thread was about. */
+static __always_inline void walk_warned(struct call *c) {
+    if (c->target->warned && bpf_map_lookup_elem(&warnings, &c->tid))
+        walk_once(c);
 }
 
 /* The control buffer of a message as recvmsg left it, on its way through. */
@@ -379,6 +385,7 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
         /* With its selector the event loop ends, and with it its turn. */
         if (c->target->loops)
             loop_closes(c->task, call_argument(regs, 0));
+        walk_warned(c);
         death(c, call_argument(regs, 0), 0);
         return;
     case CALL_PAIR0:
@@ -405,6 +412,7 @@ static __always_inline void dispatch(struct call *c, struct pt_regs *regs, __s64
             return;
         if (trace_calls)
             walk_once(c);
+        walk_warned(c);
         close_range(c, (__u32)call_argument(regs, 0), (__u32)call_argument(regs, 1));
         return;
     case CALL_CLONE:

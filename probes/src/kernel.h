@@ -49,6 +49,7 @@ struct pt_regs {
     unsigned long r9;
     unsigned long r8;
     unsigned long ax;
+    unsigned long cx;
     unsigned long dx;
     unsigned long si;
     unsigned long di;

@@ -139,8 +139,10 @@ static __always_inline long put_in(const struct descriptor_key *key,
 /* Counts an implicit close at its pair of lines; `opened_by` is 0 where it is not known. */
 static __always_inline void account_unclosed(const struct warning *warning, __u64 opened_by,
                                              __u64 lifetime_ns, __u64 now) {
-    struct unclosed_key key = {
-        .opened_by = opened_by, .dropped_by = warning->dropped_by, .process = warning->process};
+    struct unclosed_key key = {.opened_by = opened_by,
+                               .dropped_by = warning->dropped_by,
+                               .process = warning->process,
+                               .python = warning->python};
     struct unclosed *pair;
 
     pair = bpf_map_lookup_elem(&unclosed_pairs, &key);
@@ -161,12 +163,34 @@ static __always_inline void account_unclosed(const struct warning *warning, __u6
 }
 
 /*
- * Ties a close to the warning that came before it on the same thread. `entry` is what the ledger
- * has for the number; `taken` says that another thread has the number again, so that the entry may
- * be that thread's.
+ * Whether what warned is what closes now, by the stack of the call in the work space: the frame
+ * that was innermost at the warning is still there, and was called from the same place. The
+ * interpreter's own finalisers warn and close while that frame stands still; a finaliser in Python
+ * is that frame, and goes on from its warning to its close.
  */
-static __always_inline void settle_warning(struct target *target, __u32 tid,
-                                           const struct descriptor *entry, bool taken) {
+static __always_inline bool is_within(const struct scratch *s, const struct warning *warning) {
+    __u32 count = s->stack.count, depth = warning->depth, at = count - depth;
+    const struct frame *frame, *outer;
+
+    if (!depth || depth > count)
+        return depth == count;
+    frame = &s->stack.frames[at & (MAX_FRAMES - 1)];
+    outer = &s->stack.frames[(at + 1) & (MAX_FRAMES - 1)];
+    if (s->walk.frames[at & (MAX_FRAMES - 1)] != warning->frame || frame->code != warning->code)
+        return false;
+    if (warning->python ? frame->instruction < warning->instruction
+                        : frame->instruction != warning->instruction)
+        return false;
+    return depth == 1 || outer->instruction == warning->outer_instruction;
+}
+
+/*
+ * Settles the warning that came before a close on the same thread: ties the close to it if it is
+ * the warning's own. `entry` is what the ledger has for the number; `taken` says that another
+ * thread has the number again, so that the entry may be that thread's.
+ */
+static __always_inline void settle_warning(const struct scratch *s, struct target *target,
+                                           __u32 tid, const struct descriptor *entry, bool taken) {
     struct warning *warning = bpf_map_lookup_elem(&warnings, &tid);
     __u64 now, opened_by;
 
@@ -175,7 +199,9 @@ static __always_inline void settle_warning(struct target *target, __u32 tid,
     now = bpf_ktime_get_ns();
     opened_by = entry ? entry->stack : 0;
     barrier();
-    if (entry && entry->born_ns <= warning->time_ns)
+    if (!is_within(s, warning))
+        account_unclosed(warning, 0, 0, warning->time_ns); /* its close came before it, or none */
+    else if (entry && entry->born_ns <= warning->time_ns)
         account_unclosed(warning, opened_by,
                          origin_of(entry->origin) == ORIGIN_TRACED ? now - entry->born_ns : 0, now);
     else if (taken || (entry && entry->tid != tid))

@@ -77,6 +77,7 @@ struct scratch {
     struct code_key code_key;
     struct code_life code_life;
     struct target target;
+    struct warning warning;
     __u8 inode[INODE_HEAD];
     __u64 stack_id;
     __u32 stack_status;

@@ -113,6 +113,11 @@ struct layout {
     __u16 ob_size; /* of the head that each object has */
     __u16 ob_type;
     __u16 tp_name;
+    __u16 tp_base;
+    __u16 tuple_items;
+    __u16 co_variables;     /* a tuple of names, that of the first local variable first */
+    __u16 frame_locals;     /* in a frame */
+    __u64 resource_warning; /* the type's address; 0: Python's own warnings are not looked at */
 };
 
 /* ---- maps ---- */
@@ -414,6 +419,14 @@ struct code_cached {
 struct warning {
     __u64 dropped_by;
     __u64 time_ns;
+    /* Of the frame that was innermost: its address, its code object's id, its instruction, that of
+     * the frame around it, and how many frames there were. */
+    __u64 frame;
+    __u64 code;
+    __u64 instruction;
+    __u64 outer_instruction;
+    __u32 depth;
+    __u32 python; /* Python code warned, and not the interpreter */
     __u32 process;
     __u32 pad;
     char type_name[TYPE_MAX];
@@ -423,7 +436,7 @@ struct unclosed_key {
     __u64 opened_by;
     __u64 dropped_by;
     __u32 process;
-    __u32 pad;
+    __u32 python;
 };
 
 struct unclosed {

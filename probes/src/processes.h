@@ -98,11 +98,11 @@ int BPF_PROG(process_exec, struct task_struct *task) {
     s->stack_status = STACK_NO_THREAD_STATE;
     if (trace_calls)
         trace_exec(&c);
+    target->warned = 0; /* no finaliser closes here */
     close_range(&c, 0, ~0U);
     /* Another program: what was known of its memory is void until the agent has looked. */
     target->layout.ready = 0;
     target->space = new_number(s);
-    target->warned = 0;
     target->brk = 0;
     send_process(target, tgid, PROCESS_EXECUTED, 0);
     return 0;

@@ -433,8 +433,6 @@ static __noinline int begins(struct pt_regs *regs, __u64 number, __u32 class, __
         key.fd = call_argument(regs, 0);
         entry = living(&key);
         if (target && entry && file_of(key.fd)) {
-            if (target->warned)
-                settle_warning(target, task->pid, entry, false);
             thread->mode = entry->mode;
             thread->taken = take_out(&key, entry, entry->origin);
         }

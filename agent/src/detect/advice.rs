@@ -65,11 +65,15 @@ pub(super) fn unclosed(type_name: &str) -> &'static str {
         "Close the loop: `asyncio.run(...)` does, `loop.close()` in a `finally:` otherwise."
     } else if last.contains("TemporaryDirectory") || last.contains("TemporaryFile") {
         "Use it as a context manager: `with tempfile.TemporaryDirectory() as path:`."
-    } else if last.contains("Transport") {
+    } else if last.contains("Transport") || last == "StreamWriter" {
         "Close the transport (`writer.close(); await writer.wait_closed()`) before the loop ends."
     } else if last.contains("ScandirIterator") {
         "Use it as a context manager: `with os.scandir(path) as entries:`."
-    } else {
+    } else if last == "Pool" {
+        "Use it as a context manager, or call `close()` and `join()`: `with multiprocessing.Pool() as pool:`."
+    } else if type_name.starts_with("_io.") || last.contains("File") {
         "Close it in the code: `with open(...) as f:`."
+    } else {
+        "Close it in the code: by `with`, or `close()` in a `finally:`."
     }
 }

@@ -34,7 +34,7 @@ enum Deed {
     Use { key: usize },
     Close { key: usize },
     Lose { kind: &'static str, events: u64 },
-    Unclosed { opened_by: StackId, dropped_by: StackId, life_ns: u64 },
+    Unclosed { opened_by: StackId, dropped_by: StackId, life_ns: u64, by_python: bool },
     Act { stack: StackId, act: Act, object: ObjectId, sums: Sums, about: About },
     Child(LiveChild),
     Memory(MemorySample),
@@ -131,7 +131,16 @@ impl Script {
     }
 
     pub(crate) fn unclosed(&mut self, at: f64, opened_by: StackId, dropped_by: StackId) {
-        self.deeds.push((at, Deed::Unclosed { opened_by, dropped_by, life_ns: 2_500_000 }));
+        let by_python = false;
+        let deed = Deed::Unclosed { opened_by, dropped_by, life_ns: 2_500_000, by_python };
+        self.deeds.push((at, deed));
+    }
+
+    /// The same, of which a finaliser in Python warned.
+    pub(crate) fn warned_by_python(&mut self, at: f64, opened_by: StackId, dropped_by: StackId) {
+        let by_python = true;
+        let deed = Deed::Unclosed { opened_by, dropped_by, life_ns: 2_500_000, by_python };
+        self.deeds.push((at, deed));
     }
 
     /// Names an object.
@@ -316,12 +325,13 @@ impl World {
                 self.children.insert(child.pid, LiveChild { born_ns, ended_ns, ..child });
             }
             Deed::Memory(sample) => self.memory = Some(sample),
-            Deed::Unclosed { opened_by, dropped_by, life_ns } => {
+            Deed::Unclosed { opened_by, dropped_by, life_ns, by_python } => {
                 let counters = self.unclosed.entry((opened_by, dropped_by)).or_insert_with(|| {
                     UnclosedCounters {
                         process: PROCESS,
                         opened_by,
                         dropped_by,
+                        by_python,
                         type_name: b"_io.TextIOWrapper".to_vec(),
                         count: 0,
                         lifetime_ns: 0,

@@ -2,6 +2,10 @@
 //!
 //! CPython closes it as soon as nothing refers to it any more, so it is no leak. It is closed late all
 //! the same, without its errors being seen, and not at all on an interpreter that collects later.
+//!
+//! Finalisers in Python (of asyncio's loops and transports, of `Popen`, of temporary directories) warn
+//! of the same. Where a descriptor was closed by the finaliser, its opening line is told; else the
+//! line at which the finaliser ran, and no more is claimed.
 
 use std::collections::BTreeMap;
 
@@ -92,6 +96,9 @@ fn evidence(
         ("per_minute", Evidence::Measure(wording::rounded(per_minute))),
         ("window_seconds", Evidence::Measure(wording::seconds(window_ns))),
     ]);
+    if account.by_python {
+        evidence.insert("warned_by", Evidence::Text("Python code".to_owned()));
+    }
     if let Some(life_ns) = account.mean_life_ns() {
         let ms = wording::rounded(life_ns as f64 / 1e6);
         evidence.insert("mean_open_ms", Evidence::Measure(ms));
@@ -106,9 +113,13 @@ fn evidence(
 }
 
 fn summary(key: &UnclosedKey, account: &UnclosedAccount, per_minute: f64) -> String {
-    let opened = if account.opened_known { "opened here" } else { "dropped here" };
+    let what = match (account.opened_known, account.by_python) {
+        (true, _) => "opened here and never closed by the program",
+        (false, false) => "dropped here and never closed by the program",
+        (false, true) => "not closed by the program, as its finaliser warned here",
+    };
     let mut text = format!(
-        "{} × {} {opened} and never closed by the program, {}/min",
+        "{} × {} {what}, {}/min",
         wording::count(account.count),
         key.type_name,
         wording::rate(per_minute),
@@ -121,7 +132,13 @@ fn summary(key: &UnclosedKey, account: &UnclosedAccount, per_minute: f64) -> Str
     {
         text.push_str(&format!(", dropped at {}", wording::place(frame)));
     }
-    text.push_str(". The collector closed it when the last reference went: late, but not leaked.");
+    text.push_str(match (account.opened_known, account.by_python) {
+        (_, false) => {
+            ". The collector closed it when the last reference went: late, but not leaked."
+        }
+        (true, true) => ". Its finaliser closed it: late, but not leaked.",
+        (false, true) => ". No descriptor is known that was closed with it.",
+    });
     text
 }
 
@@ -137,6 +154,7 @@ fn short(ns: u64) -> String {
 mod tests {
     use super::super::script::{Script, Story, frame};
     use super::*;
+    use crate::python::Frame;
 
     const STDLIB: &str = "/usr/lib/python3.11/json/__init__.py";
     const PACKAGE: &str = "/usr/lib/python3/dist-packages/pip/locations.py";
@@ -174,6 +192,52 @@ mod tests {
         assert_eq!(finding.site, Some(frame("/srv/app.py", 12)));
         assert!(!finding.evidence.contains_key("mean_open_ms"));
         assert!(finding.summary.contains("dropped here"), "{}", finding.summary);
+    }
+
+    /// Exercise finalisers in Python: with a descriptor that they closed, and without one.
+    #[test]
+    fn a_finaliser_in_python_claims_no_more_than_it_shows() {
+        let del = ("/usr/lib/python3.11/asyncio/base_events.py", 692);
+        for (tied, line, said) in [(true, 10, "finaliser closed it"), (false, 12, "No descriptor")]
+        {
+            let mut script = Script::default();
+            let opened = if tied { script.line(10) } else { 0 };
+            let dropped = script.stack(&[del, ("/srv/app.py", 12)]);
+            script.warned_by_python(3.0, opened, dropped);
+            let story = script.play(5);
+            let finding = found(&story)[0];
+            assert_eq!(finding.site, Some(frame("/srv/app.py", line)));
+            assert_eq!(finding.evidence["warned_by"], Evidence::Text("Python code".to_owned()));
+            assert!(finding.summary.contains(said), "{}", finding.summary);
+        }
+    }
+
+    fn function(name: &str, file: &str, line: u32) -> Frame {
+        Frame::new(file, name, None, line)
+    }
+
+    /// Exercise finalisers in own code, which are not what is at fault, and those that an
+    /// interpreter calls as it ends.
+    #[test]
+    fn a_finaliser_is_told_at_the_line_that_dropped_it() {
+        let library = "/usr/lib/python3.11/tempfile.py";
+        let mut script = Script::default();
+        let own = function("__del__", "/srv/app.py", 5);
+        let dropped = script.frames(vec![own.clone(), frame("/srv/app.py", 12)]);
+        script.warned_by_python(2.0, 0, dropped);
+        let alone = script.frames(vec![own]);
+        script.warned_by_python(3.0, 0, alone);
+        let left = vec![
+            function("_cleanup", library, 895),
+            function("_exitfunc", "/usr/lib/python3.11/weakref.py", 667),
+        ];
+        let left = script.frames(left);
+        script.warned_by_python(3.0, 0, left);
+        let story = script.play(5);
+        assert_eq!(found(&story).len(), 1);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 12)));
+        assert_eq!(finding.evidence["count"], Evidence::Count(1));
     }
 
     /// Exercise what is open when the program ends: no finding, and its own number where there is one.

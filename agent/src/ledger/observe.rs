@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::event::{ProcessId, StackId};
-use crate::python::Frame;
+use crate::python::{Frame, Stack};
 use crate::source::{DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, UnclosedCounters};
 
 use super::stacks::{AccountId, StackNames};
@@ -18,6 +18,9 @@ const IDLE_NS: u64 = 60 * SECOND_NS;
 
 /// An account that has held nothing for this long may make room for another.
 const ROOM_AFTER_NS: u64 = 60 * SECOND_NS;
+
+/// What is said to be unclosed without a type.
+const UNNAMED: &str = "resource";
 
 /// Characters of a type's name that are kept.
 const TYPE_NAME: usize = 200;
@@ -314,25 +317,33 @@ impl Ledger {
             else {
                 continue;
             };
+            let outside =
+                counters.by_python.then(|| self.outside_finaliser(id, counters.dropped_by));
+            let dropped = outside.flatten().unwrap_or(dropped);
             let opened_known = opened.0.is_some();
             let stack = if opened_known { counters.opened_by } else { counters.dropped_by };
             let (site, owner) = if opened_known { opened } else { dropped.clone() };
-            let type_name = String::from_utf8_lossy(&counters.type_name);
-            let type_name = type_name.chars().take(TYPE_NAME).collect();
+            let type_name = match &*String::from_utf8_lossy(&counters.type_name) {
+                "" => UNNAMED.to_owned(),
+                name => name.chars().take(TYPE_NAME).collect(),
+            };
             let key = UnclosedKey { process: id, site, type_name };
             if !self.unclosed.contains_key(&key) && self.unclosed.len() >= self.limits.unclosed {
                 self.overflow.unclosed += 1;
                 continue;
             }
+            let at_exit = counters.dropped_by == 0
+                || (counters.by_python && self.is_finaliser_alone(id, counters.dropped_by));
             let account = self.unclosed.entry(key).or_default();
             account.owner = owner;
             account.opened_known = opened_known;
             account.stack = stack;
-            if counters.dropped_by == 0 {
+            if at_exit {
                 account.at_exit = account.at_exit.saturating_add(counters.count);
                 continue;
             }
             account.count = account.count.saturating_add(counters.count);
+            account.by_python &= counters.by_python;
             account.first_ns = account.first_ns.min(counters.first_ns);
             account.last_ns = account.last_ns.max(counters.last_ns);
             if counters.opened_by != 0 {
@@ -345,6 +356,39 @@ impl Ledger {
         }
         self.unclosed.retain(|_, account| account.count > 0 || account.at_exit > 0);
         self.unclosed.values_mut().for_each(|account| account.settle(now_ns));
+    }
+
+    /// The line that dropped what the finaliser on this stack is about, where the finaliser itself
+    /// is own code, so that the responsible line is its own.
+    fn outside_finaliser(
+        &self,
+        process: ProcessId,
+        stack: StackId,
+    ) -> Option<(Option<Frame>, Owner)> {
+        let entry = self.stacks.entries.get(&(process, stack))?;
+        let frames = &entry.stack.as_ref()?.frames;
+        let finaliser = frames.iter().position(|frame| &*frame.function == "__del__")?;
+        let (inside, outside) = frames.split_at(finaliser + 1);
+        if !inside.contains(entry.line()?.0?) {
+            return None;
+        }
+        let known = self.processes.get(&process);
+        let directory = known.and_then(|known| known.info.working_directory.as_deref());
+        let outside = Stack { frames: outside.to_vec(), ..Stack::default() };
+        let (frame, owner) = self.ownership.responsible_frame(&outside, directory)?;
+        (owner == Owner::Own).then(|| (Some(frame.clone()), owner))
+    }
+
+    /// Whether no Python code called the finaliser that this stack is: an interpreter that ends
+    /// does, and `weakref` does for it.
+    fn is_finaliser_alone(&self, process: ProcessId, stack: StackId) -> bool {
+        let entry = self.stacks.entries.get(&(process, stack));
+        let outermost = entry.and_then(|entry| entry.stack.as_ref()?.frames.last());
+        outermost.is_some_and(|frame| match &*frame.function {
+            "__del__" => true,
+            "_exitfunc" => frame.file.ends_with("weakref.py"),
+            _ => false,
+        })
     }
 }
 

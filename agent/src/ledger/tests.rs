@@ -178,6 +178,7 @@ fn everything_is_bounded() {
             process: ProcessId(1),
             opened_by: 0,
             dropped_by: 0,
+            by_python: false,
             type_name: vec![b'a' + n as u8; 10_000],
             count: 1,
             lifetime_ns: 0,

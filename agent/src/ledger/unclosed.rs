@@ -26,11 +26,14 @@ pub struct UnclosedAccount {
     pub owner: Owner,
     /// The site is where the resource was opened (otherwise where it was dropped).
     pub opened_known: bool,
+    /// Finalisers in Python told of all of them.
+    pub by_python: bool,
     /// The stack that `site` was taken from; 0 when there is none.
     pub stack: StackId,
     /// How many, without those at exit.
     pub count: u64,
-    /// How many while no Python code ran: what an interpreter that ends finds still open. Whatever a
+    /// How many while no Python code ran but the finaliser: what an interpreter that ends finds still
+    /// open. Whatever a
     /// program keeps for all its life ends like that.
     pub at_exit: u64,
     /// Of those, how many whose open was seen.
@@ -51,6 +54,7 @@ impl Default for UnclosedAccount {
         Self {
             owner: Owner::Unknown,
             opened_known: false,
+            by_python: true,
             stack: 0,
             count: 0,
             at_exit: 0,

@@ -122,6 +122,13 @@ fn interpreter(doctor: &mut Doctor, pid: u32, found: &Interpreter) {
         "unclosed resources",
         &point("PyErr_ResourceWarning", found.resource_warning.is_some()),
     );
+    let python = found.python_warning.is_some() && found.resource_warning_type.is_some();
+    let python = if python {
+        Outcome::Works("warnings.warn can be probed".into())
+    } else {
+        Outcome::Lacks("warnings.warn was not found in this build: unclosed resources that Python code warns of (asyncio, Popen, tempfile) go unseen".into())
+    };
+    doctor.tell("Python's warnings", &python);
     doctor.tell("freed code objects", &point("code_dealloc", found.code_dealloc.is_some()));
     let memory = ProcessMemory::new(i32::try_from(pid).unwrap_or(i32::MAX));
     let threads = python::thread_states(&memory, found);

@@ -17,6 +17,7 @@ use super::target::{
 use super::thread_slot::{self, ThreadSlot};
 use super::version::Version;
 use super::walk::{ThreadState, thread_states_of, walk};
+use super::warnings;
 
 /// The target keeps running while it is read, so a list may be torn: how often to try again, and
 /// how long to wait before that.
@@ -26,11 +27,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Most files that are searched for the interpreter.
 pub(super) const MAX_CANDIDATES: usize = 64;
 
-pub(super) const SYMBOLS: [&str; 6] = [
+pub(super) const SYMBOLS: [&str; 7] = [
     "_PyRuntime",
     "Py_Version",
     "PyCode_Type",
     "PyErr_ResourceWarning",
+    "PyExc_ResourceWarning",
     "Py_GetVersion",
     "PyGILState_GetThisThreadState",
 ];
@@ -57,6 +59,10 @@ pub struct Interpreter {
     pub thread_key: Option<u32>,
     /// `PyErr_ResourceWarning`, called when something that should have been closed is collected.
     pub resource_warning: Option<ProbePoint>,
+    /// `warnings.warn`, called by finalisers in Python for the same reason, among others.
+    pub python_warning: Option<ProbePoint>,
+    /// Address of the type `ResourceWarning`, which tells that reason from others.
+    pub resource_warning_type: Option<u64>,
     /// `tp_dealloc` of code objects: after it, their address may be taken by another.
     pub code_dealloc: Option<ProbePoint>,
 }
@@ -158,6 +164,12 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
         resource_warning: located
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),
+        python_warning: warnings::warn(&memory, &located.image, located.bias)
+            .and_then(|address| located.probe_point(address)),
+        resource_warning_type: located
+            .address("PyExc_ResourceWarning")
+            .and_then(|address| memory.read_u64(address).ok())
+            .filter(|address| *address != 0),
         code_dealloc: code_type
             .and_then(|address| {
                 memory.read_u64(address.wrapping_add(layout.type_dealloc.into())).ok()

@@ -29,6 +29,7 @@ mod thread_slot;
 mod trio;
 mod version;
 mod walk;
+mod warnings;
 
 pub use asyncio::{Asyncio, RunningTasks};
 pub use code::{Code, CodeError};

@@ -112,6 +112,8 @@ pub struct UnclosedCounters {
     pub opened_by: StackId,
     /// The stack that was running when the collector closed it.
     pub dropped_by: StackId,
+    /// A finaliser in Python warned of it. Not all of those close a descriptor.
+    pub by_python: bool,
     /// The Python type of the resource, as `tp_name` has it (`_io.TextIOWrapper`, `socket.socket`).
     pub type_name: Vec<u8>,
     /// How many.

@@ -72,6 +72,8 @@ pub(crate) fn replay(minor: u8) -> (Recorded, Interpreter, Stacks) {
         thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
         thread_key: None,
         resource_warning: None,
+        python_warning: None,
+        resource_warning_type: None,
         code_dealloc: None,
     };
     (memory, interpreter, facts.stacks)

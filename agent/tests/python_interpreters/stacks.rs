@@ -97,6 +97,15 @@ fn check_probe_points(memory: &impl ReadMemory, interpreter: &Interpreter, path:
     let warning = interpreter.resource_warning.as_ref().unwrap();
     assert_eq!(warning.path, point.path);
     assert_ne!(warning.file_offset, point.file_offset);
+    let in_python = interpreter.python_warning.as_ref().unwrap();
+    assert_eq!(in_python.path, point.path);
+    assert_ne!(in_python.file_offset, warning.file_offset);
+    let of_warning = interpreter.resource_warning_type.unwrap();
+    let name = memory.read_u64(of_warning + u64::from(interpreter.layout.type_name)).unwrap();
+    assert_eq!(memory.read_bytes(name, 16).unwrap(), b"ResourceWarning\0");
+    let base = memory.read_u64(of_warning + u64::from(interpreter.layout.type_base)).unwrap();
+    let name = memory.read_u64(base + u64::from(interpreter.layout.type_name)).unwrap();
+    assert_eq!(memory.read_bytes(name, 8).unwrap(), b"Warning\0");
 
     let name = memory.read_u64(code_type + u64::from(interpreter.layout.type_name)).unwrap();
     assert_eq!(memory.read_bytes(name, 5).unwrap(), b"code\0");

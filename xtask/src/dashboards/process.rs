@@ -93,7 +93,7 @@ fn descriptors() -> Row {
         Panel::series(
             "Left to the collector",
             "cps",
-            "Resources that the collector closed, not the program, by type.",
+            "Resources that the program left to the collector, by type.",
         )
         .query("sum by (type) (rate(pitviper_unclosed_resources_total{$process}[$]))", "{{type}}")
         .when_empty("None"),

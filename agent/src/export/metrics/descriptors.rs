@@ -103,7 +103,7 @@ pub(super) fn unclosed(scrape: &mut Scrape<'_>, ledger: &Ledger, alive: &Alive<'
         let type_name = if known { visible(&key.type_name, 80) } else { OTHER.to_owned() };
         series.add(name.with(&[&type_name]), account.count as f64);
     }
-    let help = "Resources that the collector closed, not the program";
+    let help = "Resources that the program left to the collector";
     let family = Family::new("unclosed_resources", help).of(&["pid", "service", "type"]);
     scrape.counter(family, series);
     folded.len() as u64

@@ -124,6 +124,7 @@ fn named(type_name: &[u8]) -> UnclosedCounters {
         process: ProcessId(1),
         opened_by: 0,
         dropped_by: 1,
+        by_python: false,
         type_name: type_name.to_vec(),
         count: 1,
         lifetime_ns: 0,

@@ -118,6 +118,8 @@ impl<'a> Process<'a> {
             thread_slot: ThreadSlot { array: None, block: None, offset: 0 },
             thread_key: None,
             resource_warning: None,
+            python_warning: None,
+            resource_warning_type: None,
             code_dealloc: None,
         })
     }

@@ -160,12 +160,13 @@ fn frame_layout(table: FrameLayout, frame: &Struct<'_>) -> Result<FrameLayout, L
     let previous = frame.byte(1, 8)?;
     let code = frame.byte(2, 8)?;
     let instruction = frame.byte(3, 8)?;
+    let locals = frame.short(4, 8)?;
     let owner = frame.byte(5, 1)?;
     let bytecode_index = table.bytecode_index.map(|_| frame.byte(7, 4)).transpose()?;
     let size = (previous.max(code).max(instruction) + 8).max(owner + 1);
     let size = size.max(bytecode_index.map_or(0, |offset| offset + 4));
     let owner = Some(owner);
-    Ok(FrameLayout { previous, code, instruction, bytecode_index, owner, size, ..table })
+    Ok(FrameLayout { previous, code, instruction, bytecode_index, owner, locals, size, ..table })
 }
 
 fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, LayoutError> {
@@ -174,6 +175,7 @@ fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, Layou
     let qualname = code.short(3, 8)?;
     let line_table = code.short(4, 8)?;
     let first_line = code.short(5, 4)?;
+    let variables = code.short(7, 8)?;
     let bytecode = code.short(9, 1)?;
     let bytecode_copies = table.bytecode_copies.map(|_| code.short(10, 8)).transpose()?;
     let first_traceable = table.first_traceable.unwrap_or_default();
@@ -190,6 +192,7 @@ fn code_layout(table: CodeLayout, code: &Struct<'_>) -> Result<CodeLayout, Layou
         line_table,
         bytecode: Some(bytecode),
         bytecode_copies,
+        variables,
         size,
         ..table
     })

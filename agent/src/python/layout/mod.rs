@@ -37,6 +37,10 @@ pub struct Layout {
     pub type_name: u16,
     /// `tp_dealloc` of `PyTypeObject`.
     pub type_dealloc: u16,
+    /// `tp_base` of `PyTypeObject`.
+    pub type_base: u16,
+    /// The first item of `PyTupleObject`.
+    pub tuple_items: u16,
     /// The frame of a generator or coroutine: the frame itself (3.11+), or to 3.10 a pointer to it.
     pub generator_frame: u16,
 }
@@ -99,6 +103,8 @@ pub struct FrameLayout {
     pub size: u8,
     /// Frames of a thread lie side by side in chunks of its data stack (3.11+).
     pub contiguous: bool,
+    /// The first local variable.
+    pub locals: u16,
 }
 
 /// Offsets into `PyCodeObject`.
@@ -125,6 +131,8 @@ pub struct CodeLayout {
     pub first_traceable: Option<u16>,
     /// Bytes from the object's address that hold all of the above except the bytecode.
     pub size: u16,
+    /// `co_varnames` (to 3.10) or `co_localsplusnames`: a tuple of the names of the local variables.
+    pub variables: u16,
 }
 
 /// Offsets into `PyASCIIObject`, `PyCompactUnicodeObject` and `PyUnicodeObject`.

@@ -37,6 +37,8 @@ fn without_lock(table: Layout, minor: u8) -> Layout {
     Layout {
         object_size: 2 * OBJECT_SIZE,
         type_dealloc: table.type_dealloc + longer,
+        type_base: table.type_base + longer,
+        tuple_items: table.tuple_items + longer,
         generator_frame: table.generator_frame + longer,
         frame: FrameLayout { bytecode_index: copies.then_some(72), ..table.frame },
         code: CodeLayout {
@@ -74,6 +76,7 @@ const V3_8: Layout = Layout {
         shim_owner: 255,
         size: 108,
         contiguous: false,
+        locals: 360,
     },
     code: CodeLayout {
         filename: 104,
@@ -86,6 +89,7 @@ const V3_8: Layout = Layout {
         bytecode_copies: None,
         first_traceable: None,
         size: 128,
+        variables: 72,
     },
     string: StringLayout { length: 16, state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
     bytes: BytesLayout { size: 16, data: 32 },
@@ -93,6 +97,8 @@ const V3_8: Layout = Layout {
     object_type: 8,
     type_name: 24,
     type_dealloc: 48,
+    type_base: 256,
+    tuple_items: 24,
     generator_frame: 16,
 };
 
@@ -100,7 +106,7 @@ const V3_9: Layout =
     Layout { runtime: RuntimeLayout { interpreters: 32, thread_key: Some(584) }, ..V3_8 };
 
 const V3_10: Layout =
-    Layout { frame: FrameLayout { instruction: 96, size: 100, ..V3_9.frame }, ..V3_9 };
+    Layout { frame: FrameLayout { instruction: 96, size: 100, locals: 352, ..V3_9.frame }, ..V3_9 };
 
 const V3_11: Layout = Layout {
     runtime: RuntimeLayout { interpreters: 40, thread_key: Some(592) },
@@ -122,6 +128,7 @@ const V3_11: Layout = Layout {
         shim_owner: 255,
         size: 70,
         contiguous: true,
+        locals: 72,
     },
     code: CodeLayout {
         filename: 112,
@@ -134,6 +141,7 @@ const V3_11: Layout = Layout {
         bytecode_copies: None,
         first_traceable: Some(168),
         size: 172,
+        variables: 96,
     },
     generator_frame: 80,
     ..V3_10
@@ -185,6 +193,7 @@ const V3_13: Layout = Layout {
 const V3_14: Layout = Layout {
     runtime: RuntimeLayout { thread_key: Some(2336), ..V3_13.runtime },
     code: CodeLayout { first_traceable: Some(192), ..V3_13.code },
+    tuple_items: 32, // behind ob_hash
     ..V3_13
 };
 

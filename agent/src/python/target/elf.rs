@@ -165,6 +165,14 @@ impl Image {
             .filter(|segment| segment.writable)
             .map(|segment| segment.address..segment.address.saturating_add(segment.memory_size))
     }
+
+    /// What the file itself has of them: not what begins as zeros.
+    pub(crate) fn initialised(&self) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
+        self.segments
+            .iter()
+            .filter(|segment| segment.writable)
+            .map(|segment| segment.address..segment.address.saturating_add(segment.file_size))
+    }
 }
 
 fn load(header: &ProgramHeader64<LittleEndian>) -> Option<Segment> {

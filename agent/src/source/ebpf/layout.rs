@@ -48,5 +48,10 @@ pub fn of(interpreter: &Interpreter) -> types::layout {
         ob_size: layout.object_size,
         ob_type: layout.object_type,
         tp_name: layout.type_name,
+        tp_base: layout.type_base,
+        tuple_items: layout.tuple_items,
+        co_variables: layout.code.variables,
+        frame_locals: layout.frame.locals,
+        resource_warning: interpreter.resource_warning_type.unwrap_or(0),
     }
 }

@@ -1,4 +1,5 @@
-//! The two uprobes of an interpreter: implicit closes, and code objects that die.
+//! The uprobes of an interpreter: implicit closes, told by itself or by Python code, and code objects
+//! that die.
 //!
 //! The kernel makes uprobes in two ways. As perf events they take CAP_SYS_ADMIN (`perf_uprobe_event_init`
 //! in kernel/events/core.c), and all of the host are made and taken back one after the other, under one
@@ -27,6 +28,7 @@ pub(super) fn prepare(open: &mut OpenPitviperSkel<'static>) {
     if has_uprobe_links() || !privileged.unwrap_or(false) {
         open.progs.code_dealloc.set_attach_type(ProgramAttachType::TraceUprobeMulti);
         open.progs.resource_warning.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+        open.progs.python_warning.set_attach_type(ProgramAttachType::TraceUprobeMulti);
     }
 }
 
@@ -96,6 +98,13 @@ impl Uprobes {
             interpreter.resource_warning.as_ref(),
             "unclosed-resource findings are off",
         );
+        let known = interpreter.resource_warning_type.is_some();
+        self.attach_one(
+            &progs.python_warning,
+            owner,
+            interpreter.python_warning.as_ref().filter(|_| known),
+            "unclosed resources that Python code warns of (asyncio, Popen, tempfile) go unseen",
+        );
         Ok(())
     }
 
@@ -107,7 +116,9 @@ impl Uprobes {
         without: &str,
     ) {
         let Some(point) = point else {
-            self.miss(format!("{without} (the interpreter does not export the symbol)"));
+            self.miss(format!(
+                "{without} (this build of the interpreter does not show where to look)"
+            ));
             return;
         };
         let place = place_of(point);
@@ -146,7 +157,8 @@ impl Uprobes {
     /// Detaches what served the program before an exec. What is in the same file would follow the
     /// process into the new program, and see everything a second time: that is waited for.
     pub(super) fn release_at_exec(&mut self, process: ProcessId, interpreter: &Interpreter) {
-        let points = [&interpreter.code_dealloc, &interpreter.resource_warning];
+        let points =
+            [&interpreter.code_dealloc, &interpreter.resource_warning, &interpreter.python_warning];
         let places: Vec<Place> = points.into_iter().flatten().filter_map(place_of).collect();
         let follows = |one: &Attached| one.owner == Some(process) && places.contains(&one.place);
         let wait = self.attached.iter().any(follows);
