@@ -69,13 +69,13 @@ fn search(
 }
 
 fn find_text(block: &[u8]) -> Option<Version> {
-    block.windows(3).enumerate().find_map(|(at, window)| {
-        if window[0] != 0 || !window[1].is_ascii_digit() || window[2] != b'.' {
+    // What follows a zero and ends before the next; each byte is looked at once, and the few texts
+    // that begin like a version's again.
+    block.split(|&byte| byte == 0).skip(1).find_map(|text| {
+        if !matches!(text, [b'0'..=b'9', b'.', ..]) {
             return None;
         }
-        let start = at + 1;
-        let text = &block[start..block.len().min(start + TEXT)];
-        let text = text.split(|&byte| byte == 0).next()?;
+        let text = &text[..text.len().min(TEXT)];
         let names_build_and_compiler =
             contains(text, b" (") && contains(text, b") ") && contains(text, b"[");
         names_build_and_compiler.then(|| Version::from_text(text)).flatten()
