@@ -7,7 +7,9 @@
 
 mod frames;
 mod image;
+mod mangled;
 mod names;
+mod symbols;
 mod tables;
 mod unwind;
 mod worker;
