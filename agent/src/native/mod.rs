@@ -6,6 +6,8 @@
 //! Everything that it reads is the target's: what does not add up gives no native frames.
 
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod image;
 mod mangled;
 mod names;

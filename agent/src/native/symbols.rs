@@ -231,3 +231,65 @@ impl Copy {
         Some((self.file, self.size))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuzzing::elf::{self, Frames, Function};
+    use super::super::image::Image;
+    use super::*;
+
+    fn bytes(functions: &[(&str, u64, u64)]) -> Vec<u8> {
+        let own =
+            |&(name, start, size): &(&str, u64, u64)| -> Function { (name.into(), start, size) };
+        let functions: Vec<_> = functions.iter().map(own).collect();
+        elf::file((0, 0, 0x9000), &Frames::at(0x8000), 0x8800, &functions, "exported")
+    }
+
+    fn image(bytes: &[u8]) -> (File, Image) {
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(bytes, 0).expect("written");
+        let image = Image::read(&file).expect("an ELF file");
+        (file, image)
+    }
+
+    /// Exercise both tables, and of several names for an address the longest function's.
+    #[test]
+    fn functions_are_found_in_either_table() {
+        let part = ("part", 0x1000, 0x10);
+        let whole = ("_ZN3app5wholeEv", 0x1000, 0x80);
+        let (_, image) =
+            image(&bytes(&[part, whole, ("exported", 0x2000, 8), ("open", 0x3000, 0)]));
+        let name = |address| image.symbol(address).map(|symbol| symbol.name.to_string());
+        assert_eq!(name(0x1000).as_deref(), Some("app::whole()"));
+        assert_eq!(name(0x107f).as_deref(), Some("app::whole()"));
+        assert_eq!(name(0x1080), None);
+        assert_eq!(name(0x2007).as_deref(), Some("exported"));
+        assert_eq!(name(0x3210).as_deref(), Some("open"));
+        assert_eq!(name(0), None);
+    }
+
+    /// Exercise symbols that lie: past the last address, and a name that takes the whole table.
+    #[test]
+    fn symbols_that_lie_are_left_out_or_cut() {
+        let long = "a".repeat(1 << 20);
+        let (_, image) = image(&bytes(&[("end", u64::MAX - 8, 64), (&long, 0x1000, 16)]));
+        assert_eq!(image.symbol(u64::MAX - 1), None);
+        assert_eq!(image.symbol(0x1008).map(|symbol| symbol.name.len()), Some(LONGEST_NAME));
+    }
+
+    /// Exercise a section that blazesym would take for the symbols by its name alone: a terabyte
+    /// that its owner has for nothing.
+    #[test]
+    fn a_table_of_holes_is_not_read() {
+        let mut forged = bytes(&[("function", 0x1000, 16)]);
+        let table = 64 + 56 + 3 * 64;
+        forged[table + 4] = 1;
+        forged[table + 32..table + 40].copy_from_slice(&(1u64 << 40).to_le_bytes());
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(&forged, 0).expect("written");
+        file.set_len(2 << 40).expect("a hole");
+        let image = Image::read(&file).expect("an ELF file");
+        assert_eq!(image.symbol(0x1000), None);
+        assert!(image.cost < 1 << 20);
+    }
+}
