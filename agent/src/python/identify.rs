@@ -69,13 +69,14 @@ fn search(
 }
 
 fn find_text(block: &[u8]) -> Option<Version> {
-    // What follows a zero and ends before the next; each byte is looked at once, and the few texts
-    // that begin like a version's again.
-    block.split(|&byte| byte == 0).skip(1).find_map(|text| {
-        if !matches!(text, [b'0'..=b'9', b'.', ..]) {
+    // Most of what is searched are zeros, and points are few.
+    memchr::memchr_iter(b'.', block).find_map(|point| {
+        let start = point.checked_sub(1)?;
+        if !matches!(block[start.checked_sub(1)?..point], [0, b'0'..=b'9']) {
             return None;
         }
-        let text = &text[..text.len().min(TEXT)];
+        let text = &block[start..block.len().min(start + TEXT)];
+        let text = text.split(|&byte| byte == 0).next()?;
         let names_build_and_compiler =
             contains(text, b" (") && contains(text, b") ") && contains(text, b"[");
         names_build_and_compiler.then(|| Version::from_text(text)).flatten()
