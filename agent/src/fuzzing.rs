@@ -2,6 +2,7 @@
 //! (`cargo xtask fuzz`) and for the test below, which replays what they have collected. Only there
 //! with the feature `fuzzing` and in tests.
 
+use crate::native::fuzzing as native;
 use crate::python::fuzzing as python;
 use crate::source::ebpf::fuzzing as source;
 
@@ -9,7 +10,7 @@ use crate::source::ebpf::fuzzing as source;
 pub type Harness = fn(&[u8]);
 
 /// Each by the name of its target, which is that of its folder in `fuzz/corpus`.
-pub const HARNESSES: [(&str, Harness); 12] = [
+pub const HARNESSES: [(&str, Harness); 13] = [
     ("analyse", python::analyse),
     ("asyncio", python::asyncio),
     ("code_object", python::code_object),
@@ -19,6 +20,7 @@ pub const HARNESSES: [(&str, Harness); 12] = [
     ("events", source::events),
     ("line_table", python::line_table),
     ("maps", python::maps),
+    ("native", native::native),
     ("thread_slot", python::thread_slot),
     ("trio", python::trio),
     ("walk", python::walk),
@@ -49,6 +51,7 @@ mod tests {
     fn what_the_fuzz_targets_collected_breaks_nothing() {
         if let Some(pythons) = std::env::var_os("PITVIPER_SEEDS") {
             python::make_seeds(&pythons, &corpus());
+            native::make_seeds(&pythons, &corpus().join("native"));
             for (name, record) in source::seeds() {
                 fs::write(corpus().join("events").join(name), record).expect("writable");
             }

@@ -16,8 +16,9 @@ use crate::{cargo, process, workspace};
 /// The version that this task was written for.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// What one input may take: seconds, megabytes in all, and megabytes in one allocation.
-const LIMITS: [&str; 3] = ["-timeout=5", "-rss_limit_mb=512", "-malloc_limit_mb=64"];
+/// What one input may take: seconds, and megabytes. Single allocations libFuzzer does not see without
+/// a sanitizer.
+const LIMITS: [&str; 2] = ["-timeout=5", "-rss_limit_mb=512"];
 
 /// Longest input: a recording of what one search reads.
 const LONGEST: &str = "-max_len=16384";

@@ -3,39 +3,23 @@
 //! cut short.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
-use blazesym::symbolize::source::{Elf, Source};
-use blazesym::symbolize::{Input, Symbolized, Symbolizer};
-use object::elf::{self, FileHeader64, ProgramHeader64, SectionHeader64, Sym64};
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
+use object::elf::{self, FileHeader64, ProgramHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{LittleEndian, ReadCache};
-use rustix::fs::MemfdFlags;
 
+use super::symbols::{Symbol, Symbols};
 use super::tables::Tables;
 
-/// An `.eh_frame` that is larger is left alone; the largest seen has 20 MB.
-const MAX_UNWIND: u64 = 64 << 20;
+/// An `.eh_frame` that is larger, or an index of it, is left alone; the largest seen has 20 MB.
+const MAX_UNWIND: u64 = 48 << 20;
 
-/// Symbols and their names that are copied; of larger tables only what the dynamic linker needs.
-const MAX_SYMBOLS: u64 = 64 << 20;
-
-/// The function that runs Python's bytecode.
-const EVALUATION: &[u8] = b"_PyEval_EvalFrameDefault\0";
+/// Files have some dozens of sections, whose names take some hundred bytes.
+const MAX_SECTIONS: u16 = 1024;
+const MAX_NAMES: u64 = 64 << 10;
 
 const LE: LittleEndian = LittleEndian;
-
-type Section = SectionHeader64<LittleEndian>;
-
-/// A name that covers an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Symbol {
-    pub(super) name: Arc<str>,
-    /// Its first address.
-    pub(super) start: u64,
-}
 
 /// One file.
 pub(super) struct Image {
@@ -50,27 +34,26 @@ pub(super) struct Image {
     pub(super) cost: u64,
 }
 
-struct Symbols {
-    symbolizer: Symbolizer,
-    source: Source<'static>,
-    /// Keeps the copy that `source` names.
-    _copy: File,
-}
-
 impl Image {
     /// Reads `file`; `None` when it is not an ELF file for this machine or lies about itself.
     pub(super) fn read(file: &File) -> Option<Self> {
-        let length = file.metadata().ok()?.len();
         let cache = ReadCache::new(file);
         let header = FileHeader64::<LittleEndian>::parse(&cache).ok()?;
         // As in the search for the interpreter: no larger numbers of headers than the fields hold.
-        if header.e_phnum(LE) == u16::MAX || header.e_shnum(LE) == 0 {
+        if header.e_phnum(LE) == u16::MAX || !(1..=MAX_SECTIONS).contains(&header.e_shnum(LE)) {
             return None;
         }
         let segments = header.program_headers(LE, &cache).ok()?;
         let sections = header.section_headers(LE, &cache).ok()?;
-        let names = header.section_strings(LE, &cache, sections).ok()?;
-        let find = |name: &[u8]| sections.iter().find(|s| s.name(LE, names) == Ok(name));
+        let names = sections.get(usize::from(header.e_shstrndx.get(LE).0))?;
+        let names = copy_of(file, names.sh_offset(LE), names.sh_size(LE), MAX_NAMES)?;
+        let find = |name: &[u8]| {
+            let is_it =
+                |rest: &[u8]| rest.strip_prefix(name).is_some_and(|r| r.first() == Some(&0));
+            let named =
+                |s: &&_| names.get(SectionHeader::sh_name(*s, LE) as usize..).is_some_and(is_it);
+            sections.iter().find(named)
+        };
         let start = |name: &[u8]| find(name).map_or(0, |section| section.sh_addr(LE));
         let copy = |name: &[u8]| {
             let section = find(name).filter(|s| s.sh_type(LE) != elf::SHT_NOBITS)?;
@@ -80,10 +63,10 @@ impl Image {
         let both = copy(b".eh_frame").zip(copy(b".eh_frame_hdr"));
         let tables =
             both.map(|(frames, index)| Tables::new(frames, index, start(b".text"), start(b".got")));
-        let symbols = Symbols::copy(file, length, sections);
+        let symbols = Symbols::copy(file, sections);
         let cost = 4096
             + tables.as_ref().map_or(0, Tables::cost)
-            + symbols.as_ref().map_or(0, |(_, size)| *size);
+            + symbols.as_ref().map_or(0, |symbols| symbols.cost);
         let is_code = |segment: &&ProgramHeader64<LittleEndian>| {
             segment.p_type(LE) == elf::PT_LOAD && segment.p_flags(LE).contains(elf::PF_X)
         };
@@ -94,8 +77,8 @@ impl Image {
                 .map(|s| (s.p_offset(LE), s.p_vaddr(LE), s.p_filesz(LE)))
                 .collect(),
             tables,
-            symbols: symbols.map(|(symbols, _)| symbols),
-            is_interpreter: defines_evaluation(file, sections),
+            is_interpreter: symbols.as_ref().is_some_and(|symbols| symbols.run_bytecode),
+            symbols,
             cost,
         })
     }
@@ -113,99 +96,18 @@ impl Image {
 
     /// The function at an address of the file.
     pub(super) fn symbol(&self, address: u64) -> Option<Symbol> {
-        let Symbols { symbolizer, source, .. } = self.symbols.as_ref()?;
-        match symbolizer.symbolize_single(source, Input::VirtOffset(address)) {
-            Ok(Symbolized::Sym(symbol)) => {
-                Some(Symbol { name: symbol.name.into(), start: symbol.addr })
-            }
-            Ok(Symbolized::Unknown(_)) | Err(_) => None,
-        }
+        self.symbols.as_ref()?.find(address)
     }
 }
 
-fn copy_of(file: &File, offset: u64, size: u64, limit: u64) -> Option<Vec<u8>> {
+/// So many bytes of a file, unless that is none or more than `limit`.
+pub(super) fn copy_of(file: &File, offset: u64, size: u64, limit: u64) -> Option<Vec<u8>> {
     if size == 0 || size > limit {
         return None;
     }
     let mut bytes = vec![0; usize::try_from(size).ok()?];
     file.read_exact_at(&mut bytes, offset).ok()?;
     Some(bytes)
-}
-
-/// The names that belong to a table of symbols.
-fn strings_of<'a>(table: &Section, sections: &'a [Section]) -> Option<&'a Section> {
-    sections.get(usize::try_from(table.sh_link(LE)).ok()?)
-}
-
-/// Whether the file has the function that runs bytecode, and does not only call it.
-fn defines_evaluation(file: &File, sections: &[Section]) -> bool {
-    let tables = |kind| sections.iter().find(|section| section.sh_type(LE) == kind);
-    let Some(table) = tables(elf::SHT_DYNSYM).or_else(|| tables(elf::SHT_SYMTAB)) else {
-        return false;
-    };
-    let Some(strings) = strings_of(table, sections)
-        .and_then(|s| copy_of(file, s.sh_offset(LE), s.sh_size(LE), MAX_SYMBOLS))
-    else {
-        return false;
-    };
-    let Some(symbols) = copy_of(file, table.sh_offset(LE), table.sh_size(LE), MAX_SYMBOLS) else {
-        return false;
-    };
-    let count = symbols.len() / size_of::<Sym64<LittleEndian>>();
-    let Ok((symbols, _)) = object::slice_from_bytes::<Sym64<LittleEndian>>(&symbols, count) else {
-        return false;
-    };
-    symbols.iter().any(|symbol| {
-        symbol.st_shndx(LE) != elf::SHN_UNDEF
-            && strings.get(symbol.st_name(LE) as usize..).is_some_and(|s| s.starts_with(EVALUATION))
-    })
-}
-
-impl Symbols {
-    /// Copies what names functions to a file of our own, at the same places: blazesym maps its
-    /// files, and to read a mapped file that its owner cuts short kills who reads. What is left out
-    /// are holes, which take no memory. The second value is what the copy takes.
-    fn copy(file: &File, length: u64, sections: &[Section]) -> Option<(Self, u64)> {
-        let mut header = [0; 64];
-        file.read_exact_at(&mut header, 0).ok()?;
-        let header = object::from_bytes::<FileHeader64<LittleEndian>>(&header).ok()?.0;
-        let table = |offset, count: u16, each: u16| (offset, u64::from(count) * u64::from(each));
-        let mut pieces = vec![
-            (0, 64),
-            table(header.e_phoff(LE), header.e_phnum(LE), header.e_phentsize(LE)),
-            table(header.e_shoff(LE), header.e_shnum(LE), header.e_shentsize(LE)),
-        ];
-        let place = |section: &Section| (section.sh_offset(LE), section.sh_size(LE));
-        pieces.push(place(sections.get(usize::from(header.e_shstrndx.get(LE).0))?));
-        let mut size = pieces.iter().try_fold(0u64, |sum, (_, size)| sum.checked_add(*size))?;
-        // The dynamic linker's first: they are the smaller ones, and name what others call.
-        for kind in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
-            let Some(symbols) = sections.iter().find(|s| s.sh_type(LE) == kind) else { continue };
-            let Some(strings) = strings_of(symbols, sections) else { continue };
-            let both = symbols.sh_size(LE).saturating_add(strings.sh_size(LE));
-            if size.saturating_add(both) <= MAX_SYMBOLS {
-                size += both;
-                pieces.extend([place(symbols), place(strings)]);
-            }
-        }
-        let copy = rustix::fs::memfd_create("symbols", MemfdFlags::CLOEXEC).ok()?;
-        let copy = File::from(copy);
-        copy.set_len(length).ok()?;
-        for (offset, size) in pieces.into_iter().filter(|(_, size)| *size > 0) {
-            if offset.checked_add(size)? > length {
-                return None;
-            }
-            copy.write_all_at(&copy_of(file, offset, size, MAX_SYMBOLS)?, offset).ok()?;
-        }
-        let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
-        let source = Source::Elf(Elf { debug_syms: false, ..Elf::new(path) });
-        let symbolizer = Symbolizer::builder()
-            .enable_auto_reload(false)
-            .enable_code_info(false)
-            .enable_inlined_fns(false)
-            .build();
-        Some((Self { symbolizer, source, _copy: copy }, size.saturating_mul(2)))
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,12 @@
 //! Everything that it reads is the target's: what does not add up gives no native frames.
 
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod image;
+mod mangled;
 mod names;
+mod symbols;
 mod tables;
 mod unwind;
 mod worker;

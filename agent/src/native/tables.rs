@@ -2,15 +2,23 @@
 //! belongs to, and where its caller goes on.
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult,
-    Expression, FrameDescriptionEntry, LittleEndian, Location, Pointer, Register, RegisterRule,
-    UnwindContext, UnwindExpression, UnwindSection, Value,
+    BaseAddresses, CfaRule, EhFrame, Encoding, EndianSlice, EvaluationResult, Expression,
+    FrameDescriptionEntry, LittleEndian, Location, Register, RegisterRule, UnwindContext,
+    UnwindExpression, UnwindSection, Value,
 };
 
 use crate::event;
 
 /// Steps of one expression; the longest seen has a dozen.
 const EXPRESSION: u32 = 128;
+
+/// Bytes of a function's entry; all of them are gone through for one frame.
+const LONGEST_ENTRY: usize = 64 << 10;
+
+/// How the index is written: version, and the forms of the address of `.eh_frame` (4 bytes), of the
+/// number of rows (4 bytes) and of the rows, which are two distances of 4 bytes from the index's own
+/// start. All linkers write this one.
+const INDEX: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -73,18 +81,19 @@ impl Registers {
 pub(super) struct Tables {
     frames: Vec<u8>,
     index: Vec<u8>,
+    frames_address: u64,
+    index_address: u64,
     bases: BaseAddresses,
 }
 
 impl Tables {
     /// `.eh_frame` and the index of it, each with the address that the file gives it.
     pub(super) fn new(frames: (u64, Vec<u8>), index: (u64, Vec<u8>), text: u64, got: u64) -> Self {
-        let bases = BaseAddresses::default()
-            .set_eh_frame(frames.0)
-            .set_eh_frame_hdr(index.0)
-            .set_text(text)
-            .set_got(got);
-        Self { frames: frames.1, index: index.1, bases }
+        let (frames_address, frames) = frames;
+        let (index_address, index) = index;
+        let bases = BaseAddresses::default();
+        let bases = bases.set_eh_frame(frames_address).set_text(text).set_got(got);
+        Self { frames, index, frames_address, index_address, bases }
     }
 
     /// Bytes of memory that they take.
@@ -100,16 +109,29 @@ impl Tables {
         section
     }
 
+    /// Where in `.eh_frame` the entry lies of the last function that begins at an address of the
+    /// file or before. Looked up here and not by gimli, whose sums go past 64 bits where an index
+    /// claims more rows than there are.
+    fn offset(&self, address: u64) -> Option<usize> {
+        let rows = self.index.strip_prefix(&INDEX)?.get(4..)?;
+        let (count, rows) = rows.split_first_chunk()?;
+        let (rows, _) = rows.as_chunks::<8>();
+        let rows = &rows[..rows.len().min(u32::from_le_bytes(*count) as usize)];
+        let at = |[a, b, c, d]: [u8; 4]| {
+            self.index_address.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into())
+        };
+        let after = rows.partition_point(|&[a, b, c, d, ..]| at([a, b, c, d]) <= address);
+        let &[.., a, b, c, d] = rows.get(after.checked_sub(1)?)?;
+        usize::try_from(at([a, b, c, d]).checked_sub(self.frames_address)?).ok()
+    }
+
     /// The entry of the function at an address of the file.
-    fn entry(&self, address: u64) -> Option<FrameDescriptionEntry<Slice<'_>>> {
-        let index = EhFrameHdr::new(&self.index, LittleEndian).parse(&self.bases, 8).ok()?;
-        let table = index.table()?;
+    pub(super) fn entry(&self, address: u64) -> Option<FrameDescriptionEntry<Slice<'_>>> {
         let section = self.section();
-        let pointer = table.lookup(address, &self.bases).ok()?;
-        let Pointer::Direct(_) = pointer else { return None };
-        let offset = table.pointer_to_offset(pointer).ok()?;
+        let offset = self.offset(address)?.into();
         let entry = section.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()?;
-        entry.contains(address).then_some(entry)
+        let size = entry.entry_len().max(entry.cie().entry_len());
+        (size <= LONGEST_ENTRY && entry.contains(address)).then_some(entry)
     }
 
     /// The first address of the function at an address of the file.
@@ -211,5 +233,48 @@ fn evaluate(
     match evaluation.as_result().last()?.location {
         Location::Address { address } => Some(address),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One function from 0x1000 on whose entry has `more` instructions that do nothing.
+    fn tables(more: usize, index: &[u32]) -> Tables {
+        let common = *b"\x14\0\0\0\0\0\0\0\x01zR\0\x01\x78\x10\x01\x1b\x0c\x07\x08\x90\x01\0\0";
+        let mut frames = common.to_vec();
+        let (at, size) = (frames.len() as u32, 13 + more as u32);
+        for word in [size, at + 4, 0x1000u32.wrapping_sub(0x8000 + at + 8), 0x40] {
+            frames.extend_from_slice(&word.to_le_bytes());
+        }
+        frames.resize(frames.len() + 1 + more, 0);
+        let rows = index.iter().flat_map(|word| word.to_le_bytes());
+        let index = INDEX.into_iter().chain(rows).collect();
+        Tables::new((0x8000, frames), (0x9000, index), 0, 0)
+    }
+
+    /// Exercise an index that claims rows that are not there, and one that leads out of the entries.
+    #[test]
+    fn an_index_is_as_long_as_it_is() {
+        let (start, entry) = (0x1000u32.wrapping_sub(0x9000), 0x8018u32.wrapping_sub(0x9000));
+        for count in [1, 2, u32::MAX] {
+            let tables = tables(0, &[0, count, start, entry]);
+            assert_eq!(tables.function(0x103f), Some(0x1000));
+            assert_eq!((tables.function(0xfff), tables.function(0x1040)), (None, None));
+        }
+        for wrong in [&[0][..], &[0, 0, start, entry], &[0, 1, start], &[0, 1, start, 0x8000_0000]]
+        {
+            assert_eq!(tables(0, wrong).function(0x1000), None);
+        }
+    }
+
+    /// Exercise an entry that would keep whoever reads it busy.
+    #[test]
+    fn an_entry_without_end_is_left_alone() {
+        let (start, entry) = (0x1000u32.wrapping_sub(0x9000), 0x8018u32.wrapping_sub(0x9000));
+        let function = |more| tables(more, &[0, 1, start, entry]).function(0x1000);
+        assert_eq!(function(LONGEST_ENTRY - 13), Some(0x1000));
+        assert_eq!(function(LONGEST_ENTRY - 12), None);
     }
 }

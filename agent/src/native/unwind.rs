@@ -15,10 +15,10 @@ use crate::event::{NativeRecord, ProcessId};
 use crate::python::{Mapping, ProcessMemory, open_mapped, read_maps};
 
 /// Frames that are looked at, plumbing included.
-const FRAMES: usize = 128;
+pub(super) const FRAMES: usize = 128;
 
 /// Characters of a function's and of a file's name that are kept; those of C++ have no end.
-const NAME: usize = 512;
+pub(super) const NAME: usize = 512;
 
 /// What files may take in memory together. Where that is too little, all are read anew.
 const IMAGES: u64 = 256 << 20;
@@ -111,6 +111,21 @@ impl Unwinding {
             tables.outwards(&mut registers, loaded.bias, &mut self.context, &memory)?;
         }
         None
+    }
+
+    /// Of a process nothing but these files.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn of(process: ProcessId, files: Vec<(Mapping, Option<Image>)>) -> Self {
+        let maps = files.iter().map(|(mapping, _)| mapping.clone()).collect();
+        let space = Space { maps, read: Instant::now(), loaded: HashMap::new() };
+        let file = |(mapping, image): (Mapping, Option<Image>)| {
+            ((mapping.device, mapping.inode), image.map(Rc::new))
+        };
+        Self {
+            images: files.into_iter().map(file).collect(),
+            spaces: HashMap::from([(process, space)]),
+            ..Self::default()
+        }
     }
 
     /// Drops what is known of a process.

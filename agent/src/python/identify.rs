@@ -69,11 +69,12 @@ fn search(
 }
 
 fn find_text(block: &[u8]) -> Option<Version> {
-    block.windows(3).enumerate().find_map(|(at, window)| {
-        if window[0] != 0 || !window[1].is_ascii_digit() || window[2] != b'.' {
+    // Most of what is searched are zeros, and points are few.
+    memchr::memchr_iter(b'.', block).find_map(|point| {
+        let start = point.checked_sub(1)?;
+        if !matches!(block[start.checked_sub(1)?..point], [0, b'0'..=b'9']) {
             return None;
         }
-        let start = at + 1;
         let text = &block[start..block.len().min(start + TEXT)];
         let text = text.split(|&byte| byte == 0).next()?;
         let names_build_and_compiler =
