@@ -41,8 +41,9 @@ pub(super) fn all() -> Result<Vec<Interpreter>> {
 
 /// How an interpreter was built, by its own account.
 pub(super) fn description(interpreter: &Interpreter) -> Result<String> {
+    // Debian's programs are static, whatever their configuration says of the library beside them.
     let code = "import sysconfig; v = sysconfig.get_config_var; \
-                print('shared' if v('Py_ENABLE_SHARED') else 'static', \
+                print('shared' if 'libpython' in open('/proc/self/maps').read() else 'static', \
                 'free-threaded' if v('Py_GIL_DISABLED') else '', \
                 'musl' if 'musl' in (v('MULTIARCH') or '') else 'glibc')";
     let said = process::output(Command::new(&interpreter.program).args(["-c", code]))?;
