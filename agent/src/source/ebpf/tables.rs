@@ -11,6 +11,7 @@ use super::decode::{self, Plain};
 use super::entries::entries;
 use super::{Ebpf, EbpfError, acts, stack_id, target};
 use crate::event::ProcessId;
+use crate::python::read_maps;
 use crate::source::{
     DescriptorOrigin, LiveDescriptor, SiteCounters, Snapshot, TableCheck, UnclosedCounters,
 };
@@ -45,10 +46,10 @@ pub(super) fn enter_process(
 
 /// Where the heap of a process ends now; 0 when it has none.
 pub(super) fn heap_end(pid: u32) -> u64 {
-    let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/maps")) else { return 0 };
-    let heap = maps.lines().find(|line| line.ends_with("[heap]"));
-    let end = heap.and_then(|line| line.split_once('-')?.1.split_once(' '));
-    end.and_then(|(end, _)| u64::from_str_radix(end, 16).ok()).unwrap_or(0)
+    let maps = i32::try_from(pid).ok().and_then(|pid| read_maps(pid).ok()).unwrap_or_default();
+    // A file may bear any name: the heap is no file.
+    let heap = maps.iter().find(|m| m.inode == 0 && m.path.as_os_str() == "[heap]");
+    heap.map_or(0, |heap| heap.end)
 }
 
 /// Takes out all entries that `dead` says, and sums up `worth` of them.
