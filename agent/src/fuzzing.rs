@@ -2,6 +2,9 @@
 //! (`cargo xtask fuzz`) and for the test below, which replays what they have collected. Only there
 //! with the feature `fuzzing` and in tests.
 
+#[cfg(test)]
+pub(crate) mod running;
+
 use crate::native::fuzzing as native;
 use crate::python::fuzzing as python;
 use crate::source::ebpf::fuzzing as source;
@@ -10,7 +13,7 @@ use crate::source::ebpf::fuzzing as source;
 pub type Harness = fn(&[u8]);
 
 /// Each by the name of its target, which is that of its folder in `fuzz/corpus`.
-pub const HARNESSES: [(&str, Harness); 13] = [
+pub const HARNESSES: [(&str, Harness); 14] = [
     ("analyse", python::analyse),
     ("asyncio", python::asyncio),
     ("code_object", python::code_object),
@@ -20,6 +23,7 @@ pub const HARNESSES: [(&str, Harness); 13] = [
     ("events", source::events),
     ("line_table", python::line_table),
     ("maps", python::maps),
+    ("method_table", python::method_table),
     ("native", native::native),
     ("thread_slot", python::thread_slot),
     ("trio", python::trio),

@@ -164,7 +164,7 @@ fn attempt(pid: i32, identity: &Identity) -> Result<Interpreter, AnalyseError> {
         resource_warning: located
             .address("PyErr_ResourceWarning")
             .and_then(|address| located.probe_point(address)),
-        python_warning: warnings::warn(&memory, &located.image, located.bias)
+        python_warning: warnings::warn(&memory, located.image.initialised(), located.bias)
             .and_then(|address| located.probe_point(address)),
         resource_warning_type: located
             .address("PyExc_ResourceWarning")

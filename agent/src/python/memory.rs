@@ -92,7 +92,7 @@ impl<M: ReadMemory + ?Sized> ReadMemory for &M {
 
 /// What a search may take: tens of milliseconds of system calls. One in a real process takes a few
 /// thousand reads.
-const MAX_SEARCH: u64 = 1 << 18;
+pub(super) const MAX_SEARCH: u64 = 1 << 18;
 
 /// Bytes whose copying takes about as long as a system call.
 const FREE: usize = 1024;

@@ -5,8 +5,9 @@
 //! the functions of the module `_warnings`: an array of `PyMethodDef`, in which `warn` is followed
 //! by `warn_explicit`.
 
+use std::ops::Range;
+
 use super::memory::{Bounded, Fields, ReadError, ReadMemory};
-use super::target::Image;
 
 /// A `PyMethodDef`: name, function, flags, documentation.
 const ENTRY: u16 = 32;
@@ -20,12 +21,17 @@ const FAST_WITH_KEYWORDS: u32 = 0x82;
 const MAX_SEARCHED: u64 = 16 << 20;
 const CHUNK: u64 = 256 << 10;
 
-/// The address of the function, in a process that runs `image`; `None` where there is no such table.
-pub(super) fn warn(memory: &impl ReadMemory, image: &Image, bias: u64) -> Option<u64> {
+/// The address of the function, in a process where the interpreter's file says that its writable
+/// data lies in `ranges`, at addresses less by `bias`; `None` where there is no such table.
+pub(super) fn warn(
+    memory: &impl ReadMemory,
+    ranges: impl IntoIterator<Item = Range<u64>>,
+    bias: u64,
+) -> Option<u64> {
     let memory = &Bounded::new(memory);
     let mut left = MAX_SEARCHED;
-    for range in image.initialised() {
-        let mut start = range.start.next_multiple_of(8);
+    for range in ranges {
+        let mut start = range.start.checked_next_multiple_of(8)?;
         while start < range.end && left > 0 {
             let length = (range.end - start).min(CHUNK).min(left);
             left -= length;
@@ -87,6 +93,8 @@ mod tests {
     fn the_function_is_known_by_its_neighbour() {
         let mut memory = forged();
         assert_eq!(find(&memory, &memory.0), Some(2));
+        assert_eq!(warn(&memory, [3..5, 9..256], 0), Some(2));
+        assert_eq!(warn(&memory, Some(u64::MAX - 3..u64::MAX), 0), None);
         memory.0[120] = 3; // METH_VARARGS | METH_KEYWORDS
         assert_eq!(find(&memory, &memory.0), None);
     }

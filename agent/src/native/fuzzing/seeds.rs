@@ -4,10 +4,8 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use gimli::UnwindContext;
 use object::LittleEndian;
@@ -20,6 +18,7 @@ use super::super::tables::Registers;
 use super::elf::{Frames, Function, file};
 use super::{FILE, HEAD, PATHS, RED_ZONE};
 use crate::event;
+use crate::fuzzing::running::Running;
 use crate::python::{Mapping, ProcessMemory, ReadMemory, open_mapped, read_maps};
 
 const PROGRAM: &str = "import os; print('ready', flush=True); os.read(0, 1)";
@@ -29,25 +28,12 @@ const EVALUATION: &str = "_PyEval_EvalFrameDefault";
 
 const LE: LittleEndian = LittleEndian;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Writes the seeds of each of `pythons` (programs, `:` between them), and forged ones.
 pub(crate) fn make_seeds(pythons: &OsStr, corpus: &Path) {
     fs::create_dir_all(corpus).expect("a folder");
     for python in std::env::split_paths(pythons) {
-        let mut command = Command::new(&python);
-        command.args(["-I", "-S", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut running = Running(command.spawn().expect("an interpreter"));
-        let output = BufReader::new(running.0.stdout.take().expect("its output"));
-        assert_eq!(output.lines().next().expect("a line").expect("text"), "ready");
-        let pid = running.0.id().cast_signed();
+        let running = Running::start(&python, PROGRAM);
+        let pid = running.pid();
         let version = crate::python::analyse(pid).expect("CPython").name().replace(' ', "-");
         let (sp, pc) = in_read(pid);
         if let Some(input) = of_thread(pid, sp, pc) {
@@ -96,7 +82,7 @@ impl Part {
 
     fn take(&mut self, address: u64) -> Option<String> {
         let tables = self.image.tables.as_ref().expect("tables");
-        let entry = tables.entry(address).expect("an entry");
+        let entry = tables.entry(address)?;
         let (_, content) = section(&self.bytes, b".eh_frame");
         let part = |offset: usize, length: usize| &content[offset..offset + 4 + length];
         let common = part(entry.cie().offset(), entry.cie().entry_len());
@@ -138,7 +124,8 @@ fn section<'a>(file: &'a [u8], name: &[u8]) -> (u64, &'a [u8]) {
 }
 
 /// Unwinds a thread and writes down what that took. `None` for an interpreter that keeps frame
-/// pointers, like 3.15: /proc does not tell that register.
+/// pointers, like 3.15, as /proc does not tell that register; and for musl, whose calls have no
+/// entries.
 fn of_thread(pid: i32, sp: u64, pc: u64) -> Option<Vec<u8>> {
     let maps = read_maps(pid).expect("mappings");
     let memory = ProcessMemory::new(pid);

@@ -8,6 +8,7 @@ mod files;
 mod interpreter;
 mod layout;
 mod memory;
+mod methods;
 #[cfg(test)]
 mod seeds;
 
@@ -16,5 +17,6 @@ pub(crate) use dicts::{asyncio, dict, trio};
 pub(crate) use files::{elf, maps};
 pub(crate) use interpreter::{analyse, thread_slot, walk};
 pub(crate) use layout::debug_offsets;
+pub(crate) use methods::method_table;
 #[cfg(test)]
 pub(crate) use seeds::make_seeds;

@@ -2,9 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use super::super::asyncio::Asyncio;
 use super::super::interpreter::{Interpreter, analyse, examine};
@@ -16,7 +14,9 @@ use super::super::target::read_maps;
 use super::super::thread_slot;
 use super::super::trio::Trio;
 use super::super::walk::{interpreters, thread_states, walk};
+use super::super::warnings;
 use crate::event::ProcessId;
+use crate::fuzzing::running::Running;
 
 /// Three threads in a few frames each, few modules, and then the line tables of some functions.
 const PROGRAM: &str = include_str!("seeds.py");
@@ -24,30 +24,15 @@ const PROGRAM: &str = include_str!("seeds.py");
 /// A range longer than this is cut to its last page: of a thread's variables the nearest.
 const LONGEST: usize = 16 << 10;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Writes the seeds of each of `pythons` (programs, `:` between them) into the corpora.
 pub(crate) fn make_seeds(pythons: &OsStr, corpus: &Path) {
     for python in std::env::split_paths(pythons) {
-        let mut command = Command::new(&python);
-        command.args(["-I", "-S", "-c", PROGRAM]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut running = Running(command.spawn().expect("an interpreter"));
-        let output = BufReader::new(running.0.stdout.take().expect("its output"));
-        let mut lines = output.lines().map_while(Result::ok);
-        // A wrapper's process becomes the interpreter by exec.
-        let pid = running.0.id().cast_signed();
-        let tables: Vec<String> = lines.by_ref().take_while(|line| line != "ready").collect();
+        let running = Running::start(&python, PROGRAM);
+        let pid = running.pid();
         let interpreter = analyse(pid).expect("CPython");
         let seeds = Seeds { pid, interpreter, corpus };
         seeds.of_memory();
-        seeds.of_tables(&tables);
+        seeds.of_tables(&running.lines);
         seeds.of_maps();
     }
 }
@@ -137,6 +122,7 @@ impl Seeds<'_> {
             // Thread ids are looked for where ranges begin.
             super::super::memory::ReadMemory::read_u64(memory, one[0].thread_id).expect("a thread");
         });
+        self.of_methods(&live);
         let state = interpreters(&live, layout, runtime).expect("interpreters")[0];
         let mut search = ModuleSearch::default();
         let found = self.record("asyncio", "", 0, state, |memory| {
@@ -164,6 +150,22 @@ impl Seeds<'_> {
             input.extend(block.expect("debug offsets"));
             self.write("debug_offsets", "", &input);
         }
+    }
+
+    /// The page of the interpreter's data that has the functions of `_warnings`.
+    fn of_methods(&self, live: &ProcessMemory) {
+        const PAGE: u64 = 4096;
+        let maps = read_maps(self.pid).expect("mappings");
+        let pages = maps
+            .iter()
+            .filter(|map| map.path == self.interpreter.image && !map.executable)
+            .flat_map(|map| (map.start..map.end).step_by(PAGE as usize / 2));
+        let mut pages = pages.map(|page| page..page + PAGE);
+        let page = pages.find(|page| warnings::warn(live, Some(page.clone()), 0).is_some());
+        let page = page.expect("a table of methods");
+        self.record("method_table", "", 0, page.start, |memory| {
+            warnings::warn(memory, Some(page.clone()), 0).expect("a function")
+        });
     }
 
     /// Lines of a first line and a table in hexadecimal digits.
