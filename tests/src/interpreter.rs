@@ -60,6 +60,15 @@ pub fn pick(turn: usize) -> Result<Interpreter> {
     Ok(all[turn % all.len()].clone())
 }
 
+/// One whose version begins with `minor`, if there is one.
+///
+/// # Errors
+/// Those of [`all`].
+pub fn of_minor(minor: &str) -> Result<Option<Interpreter>> {
+    let begins = format!("{minor}.");
+    Ok(all()?.into_iter().find(|python| python.label.starts_with(&begins)))
+}
+
 /// Runs `check` on every interpreter, `at_once` at a time, and reports all that failed together.
 ///
 /// # Errors

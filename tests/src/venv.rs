@@ -37,8 +37,7 @@ pub fn create(turn: usize, folder: &Path, packages: &[&str]) -> Result<Interpret
 /// # Errors
 /// When the packages cannot be installed.
 pub fn kept(minor: &str, folder: &Path, packages: &[&str]) -> Result<Option<Interpreter>> {
-    let of_minor = |python: &Interpreter| python.label.starts_with(&format!("{minor}."));
-    let Some(python) = interpreter::all()?.into_iter().find(of_minor) else { return Ok(None) };
+    let Some(python) = interpreter::of_minor(minor)? else { return Ok(None) };
     // Tests run beside each other: the second takes what the first has made.
     let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let complete = folder.join("complete");
@@ -53,6 +52,20 @@ pub fn kept(minor: &str, folder: &Path, packages: &[&str]) -> Result<Option<Inte
     let environment = create_with(&python, folder, packages)?;
     fs::write(&complete, content).with_context(|| format!("failed to write {complete:?}"))?;
     Ok(Some(environment))
+}
+
+/// Puts packages into `folder` by the pip of an environment, for interpreters that cannot make one:
+/// those that CPython `minor` runs, or any.
+///
+/// # Errors
+/// When they cannot be installed.
+pub fn put(pip: &Interpreter, folder: &Path, minor: Option<&str>, packages: &[&str]) -> Result<()> {
+    let mut install = pip.command();
+    install.args(["-m", "pip", "install", "--quiet", "--no-input", "--target"]).arg(folder);
+    if let Some(minor) = minor {
+        install.args(["--only-binary", ":all:", "--python-version", minor]);
+    }
+    run(install.args(packages))
 }
 
 fn create_with(python: &Interpreter, folder: &Path, packages: &[&str]) -> Result<Interpreter> {

@@ -2,8 +2,8 @@
 //! each of the async frameworks, as the handler itself sees them. A loop that only awaits is not told.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -25,11 +25,13 @@ const AT_ONCE: usize = 4;
 /// Of Python alone: one folder serves each interpreter.
 const PURE: [&str; 2] = ["trio==0.27.0", "anyio==4.5.2"];
 /// Minor versions for which these have binaries, from the first to the newest arrangement of frames.
-const COMPILED: [(&str, [&str; 2]); 4] = [
+const COMPILED: [(&str, [&str; 2]); 6] = [
     ("3.8", ["gevent==24.2.1", "uvloop==0.21.0"]),
     ("3.11", ["gevent==24.11.1", "uvloop==0.21.0"]),
     ("3.12", ["gevent==24.11.1", "uvloop==0.21.0"]),
     ("3.13", ["gevent==24.11.1", "uvloop==0.21.0"]),
+    ("3.14", ["gevent==26.9.0", "uvloop==0.23.0"]),
+    ("3.15", ["gevent==26.9.0", "uvloop==0.23.0"]),
 ];
 
 /// Frameworks, and what their handlers do.
@@ -47,6 +49,7 @@ const OF_C: &Rows = &[
     ("bare-uvloop", &["sleep"]),
     ("gevent", &["sleep", "socket", "compute", "none"]),
     ("gevent-threads", &["sleep", "none"]),
+    ("asyncio-greenlets", &["sleep", "compute"]),
 ];
 
 /// What a blocked loop's finding has to name.
@@ -69,7 +72,10 @@ impl Case {
     }
 
     fn runner(&self) -> Runner {
-        if self.framework.starts_with("gevent") { Runner::Greenlet } else { Runner::Task }
+        match self.framework {
+            "gevent" | "gevent-threads" | "asyncio-greenlets" => Runner::Greenlet,
+            _ => Runner::Task,
+        }
     }
 
     /// The name of the loop that anyio and uvloop stand for or run on.
@@ -183,18 +189,6 @@ fn has_eager_tasks(python: &Interpreter) -> Result<bool> {
     Ok(output.stdout.starts_with(b"True"))
 }
 
-/// A folder with packages of Python alone, for interpreters that cannot make environments.
-fn pure_packages(folder: &Path) -> Result<PathBuf> {
-    // The oldest gets what stands in for newer modules, and the newer ones ignore that.
-    let pip = venv::create(0, folder, &[])?;
-    let packages = folder.join("site-packages");
-    let mut install: Command = pip.command();
-    install.args(["-m", "pip", "install", "--quiet", "--no-input", "--target"]).arg(&packages);
-    let output = install.args(PURE).stdin(Stdio::null()).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(packages)
-}
-
 #[test]
 fn asyncio_names_its_tasks_on_every_interpreter() -> Result<()> {
     if !met("async_frameworks")? {
@@ -216,7 +210,10 @@ fn trio_and_anyio_name_their_tasks_on_every_interpreter() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let packages = pure_packages(folder.path())?;
+    // The oldest gets what stands in for newer modules, and the newer ones ignore that.
+    let pip = venv::create(0, folder.path(), &[])?;
+    let packages = folder.path().join("site-packages");
+    venv::put(&pip, &packages, None, &PURE)?;
     let mut cases = Vec::new();
     for python in interpreter::all()? {
         cases.extend(cases_of(&python, Some(&packages), OF_PYTHON));
@@ -230,13 +227,16 @@ fn uvloop_names_its_tasks_and_gevent_its_greenlets() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
+    let pip = venv::create(0, folder.path(), &[])?;
     let mut cases = Vec::new();
     for (minor, packages) in COMPILED {
-        let Some(python) = venv::kept(minor, &folder.path().join(minor), &packages)? else {
+        let Some(python) = interpreter::of_minor(minor)? else {
             skip("async_frameworks", &format!("there is no CPython {minor}"))?;
             continue;
         };
-        cases.extend(cases_of(&python, None, OF_C));
+        let into = folder.path().join(minor);
+        venv::put(&pip, &into, Some(minor), &packages)?;
+        cases.extend(cases_of(&python, Some(&into), OF_C));
     }
     together::each(AT_ONCE, &cases, Case::name, Case::check)
 }

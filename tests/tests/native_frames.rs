@@ -28,6 +28,9 @@ const SORTS: [(&str, &[&str], &str, &[&str]); 4] = [
     ("digest", &["--what", "on-cpu"], "libcrypto.so", &["PKCS5_PBKDF2_HMAC"]),
 ];
 
+/// Watches files by an extension in Rust whose symbols are left in.
+const WATCHFILES: &str = "watchfiles==1.3.0";
+
 /// One line of folded stacks above the marked line: native frames, outermost first, and the weight.
 type Part = (Vec<String>, u64);
 
@@ -247,6 +250,31 @@ fn numpy_maps_its_arrays() -> Result<()> {
             && frames.last().is_some_and(|frame| frame.contains("mmap"))
     };
     let weight: u64 = recorded.parts.iter().filter(of_numpy).map(|(_, weight)| weight).sum();
+    ensure!(weight * 10 >= recorded.weight() * 9, "{:?}", recorded.parts);
+    Ok(())
+}
+
+/// Rust's functions have their names. Each object is three descriptors of three kinds, made in
+/// different places: what these have in common is above the line, and nothing of only one of them.
+#[test]
+fn an_extension_in_rust_is_named() -> Result<()> {
+    if !met("native_frames")? {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let python = venv::create(4, folder.path(), &[WATCHFILES])?;
+    let target = start(&python, "watches", folder.path())?;
+    let recorded = record(target.pid(), "watches", &["--what", "descriptors"], folder.path())?;
+    let is_right = |(frames, _): &&Part| {
+        let through = |name: &str| {
+            frames.iter().any(|f| f.contains(name) && f.ends_with(" (_rust_notify.abi3.so)"))
+        };
+        through("RustNotify>::py_new")
+            && through("INotifyWatcher>::from_event_handler")
+            && !frames.iter().any(|frame| frame.starts_with("inotify_init"))
+    };
+    let weight: u64 = recorded.parts.iter().filter(is_right).map(|(_, weight)| weight).sum();
+    tell(&format!("{}: {:?}", python.label, recorded.parts));
     ensure!(weight * 10 >= recorded.weight() * 9, "{:?}", recorded.parts);
     Ok(())
 }

@@ -159,10 +159,28 @@ async def orders_by_anyio(blocker):
             await anyio.sleep(SECONDS + PAUSE)
 
 
+async def orders_by_greenlets(blocker):
+    """What waits by itself, run as SQLAlchemy runs it: beneath a loop, and not on its stack."""
+    import asyncio
+
+    import greenlet
+
+    shop = Shop(blocker, None)
+    for _ in rounds():
+        greenlet.greenlet(shop.sell).switch()
+        await asyncio.sleep(PAUSE)
+
+
 def run_asyncio(blocker):
     import asyncio
 
     asyncio.run(orders_by_asyncio(blocker))
+
+
+def run_greenlets(blocker):
+    import asyncio
+
+    asyncio.run(orders_by_greenlets(blocker))
 
 
 def run_eager(blocker):
@@ -236,6 +254,7 @@ def run_patched_threads(blocker):
 
 FRAMEWORKS = {
     "asyncio": run_asyncio,
+    "asyncio-greenlets": run_greenlets,
     "eager": run_eager,
     "eager-factory": run_factory,
     "uvloop": run_uvloop,

@@ -1,6 +1,6 @@
 """Has libraries of C wait, open, map and compute, each at a line of its own.
 
-usage: native_frames.py tls|files|compress|digest|arrays FOLDER
+usage: native_frames.py tls|files|compress|digest|arrays|watches FOLDER
 For tls FOLDER has server.pem and server.key. Goes on until its standard input ends.
 """
 
@@ -84,6 +84,17 @@ def arrays(folder):
         KEPT.append(numpy.zeros(4 << 20))  # SITE arrays
         time.sleep(0.1)
         del KEPT[:-2]
+
+
+def watches(folder):
+    """An extension in Rust."""
+    from watchfiles._rust_notify import RustNotify
+
+    print("READY", os.getpid(), flush=True)
+    while goes_on():
+        KEPT.append(RustNotify([folder], False, False, 30, False, False))  # SITE watches
+        time.sleep(0.1)
+        del KEPT[:-8]
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ pub(super) fn runs(stack: &[Frame]) -> bool {
 
 /// Whose loop stood still. Frames tell, or the task: the kernel side found its coroutine on the
 /// stack (uvloop's `run_until_complete` leaves no frame there). A greenlet's stack ends with its own
-/// function, so that gevent's loop is known by the stack that came back to the selector.
+/// function, so that gevent's loop, or asyncio's (SQLAlchemy runs blocking code beneath it in
+/// greenlets), is known by the stack that came back to the selector.
 pub(super) fn of_stall(ledger: &Ledger, stall: &Conduct) -> Option<Framework> {
     let frames = stall.stack.as_ref().and_then(|stack| framework(&stack.frames));
     frames.or_else(|| stall.known_objects().find_map(|(id, _)| of_object(ledger, stall, id)))
@@ -82,9 +83,21 @@ fn of_object(ledger: &Ledger, stall: &Conduct, id: u64) -> Option<Framework> {
         Some(_) => None,
         None => {
             let selector = ledger.stack(stall.process, id)?;
-            selector.frames.first().is_some_and(is_hub).then_some(Framework::Gevent)
+            if selector.frames.first().is_some_and(is_hub) {
+                return Some(Framework::Gevent);
+            }
+            // What a thread does between two loops ends where they end, too.
+            let is_greenlet = ends_elsewhere(stall.stack.as_ref()?, selector);
+            framework(&selector.frames).filter(|_| is_greenlet)
         }
     }
+}
+
+/// Whether the outermost function of one stack is another than that of the other: of two stacks of
+/// one thread, that is what tells a greenlet's.
+fn ends_elsewhere(one: &Stack, other: &Stack) -> bool {
+    let end = |stack: &Stack| Some(stack.frames.last()?.code.clone()).filter(|_| !stack.truncated);
+    matches!((end(one), end(other)), (Some(one), Some(other)) if one != other)
 }
 
 /// Whether this is the loop itself, which waits for what comes next, or sees to its own affairs.
@@ -104,17 +117,18 @@ fn is_trios_run(frame: &Frame) -> bool {
 
 /// The function with which the running trio task or greenlet began, where the stack shows it. A
 /// task's is what trio's loop drives, and what trio names it after; a greenlet's is its outermost.
+/// What asyncio's loop held up without being on the stack is a greenlet.
 pub(super) fn began_with(framework: Framework, stack: &Stack) -> Option<&Frame> {
     let frames = &stack.frames;
     match framework {
-        Framework::Asyncio => None,
         Framework::Trio => {
             let driver = frames.iter().position(drives_trio)?;
             let first = frames.get(driver.checked_sub(1)?)?;
             // What the loop calls between two tasks is no task.
             (!first.file.contains(TRIO_CORE)).then_some(first)
         }
-        Framework::Gevent => {
+        Framework::Asyncio if runs(frames) => None,
+        Framework::Asyncio | Framework::Gevent => {
             if stack.truncated {
                 return None;
             }

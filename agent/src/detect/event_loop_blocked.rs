@@ -215,9 +215,8 @@ fn tasks(blocked: &Blocked<'_>, ledger: &Ledger) -> Vec<String> {
 /// began with.
 fn runner(blocked: &Blocked<'_>) -> Option<(&'static str, &'static str, String)> {
     let (what, key) = match blocked.framework {
-        Framework::Asyncio => return None,
         Framework::Trio => ("trio task", "task_function"),
-        Framework::Gevent => ("greenlet", "greenlet_function"),
+        Framework::Asyncio | Framework::Gevent => ("greenlet", "greenlet_function"),
     };
     let first = event_loop::began_with(blocked.framework, blocked.line.stack.as_ref()?)?;
     let function = first.qualname.as_ref().unwrap_or(&first.function);
@@ -364,8 +363,9 @@ mod tests {
         assert_eq!(found(&story)[0].evidence["call"], Evidence::Text("computing".to_owned()));
     }
 
-    /// Exercise loops that the frames do not tell: a greenlet's by the hub's selector, a task's that
-    /// uvloop runs from C by its name. A selector of the program's own is neither.
+    /// Exercise loops that the frames do not tell: a greenlet's by the hub's selector or by asyncio's,
+    /// a task's that uvloop runs from C by its name. A selector of the program's own is none, and
+    /// what a program does between two loops of asyncio's holds up neither.
     #[test]
     fn loops_that_only_the_kernel_side_knows() {
         let mut script = Script::default();
@@ -376,12 +376,22 @@ mod tests {
         let other = script.stack(&[("/srv/other.py", 10), ("/srv/other.py", 40)]);
         let bare = script.stack(&[("/srv/bare.py", 10)]);
         let task = script.object(Object::Task("req-7".to_owned()));
+        let main = Frame::new("/srv/main.py", "<module>", None, 3);
+        let turn = [
+            Frame::new("/l/selectors.py", "select", None, 9),
+            Frame::new(BASE_EVENTS, "_run_once", None, 1_936),
+        ];
+        let asyncio = script.frames([&turn[..], std::slice::from_ref(&main)].concat());
+        let synchronous = script.stack(&[("/srv/sync.py", 10), ("/srv/sync.py", 40)]);
+        let between = script.frames(vec![Frame::new("/srv/main.py", "between", None, 8), main]);
         let sums = Sums { count: 1, ns: 300_000_000, max_ns: 300_000_000, ..Sums::default() };
         for n in 0..10 {
             let at = 1.0 + 2.0 * f64::from(n);
             script.act(at, greenlet, Act::Stall, hub, sums);
             script.act(at, other, Act::Stall, own, sums);
             script.act(at, bare, Act::Stall, task, sums);
+            script.act(at, synchronous, Act::Stall, asyncio, sums);
+            script.act(at, between, Act::Stall, asyncio, sums);
         }
         let story = script.play(20);
         let mut told: Vec<_> = found(&story)
@@ -389,7 +399,7 @@ mod tests {
             .map(|finding| (finding.site.clone().map(|site| site.file.to_string()), finding))
             .collect();
         told.sort_by_key(|(file, _)| file.clone());
-        let [(app, greenlet), (bare, task)] = &*told else { panic!("{told:?}") };
+        let [(app, greenlet), (bare, task), (sync, beneath)] = &*told else { panic!("{told:?}") };
         assert_eq!(app.as_deref(), Some("/srv/app.py"));
         assert_eq!(greenlet.evidence["greenlet_function"], Evidence::Text("work".to_owned()));
         assert!(
@@ -401,6 +411,9 @@ mod tests {
         assert_eq!(bare.as_deref(), Some("/srv/bare.py"));
         assert_eq!(task.evidence["task"], Evidence::Text("req-7".to_owned()));
         assert_eq!(task.evidence["loop"], Evidence::Text("asyncio".to_owned()));
+        assert_eq!(sync.as_deref(), Some("/srv/sync.py"));
+        assert_eq!(beneath.evidence["loop"], Evidence::Text("asyncio".to_owned()));
+        assert_eq!(beneath.evidence["greenlet_function"], Evidence::Text("work".to_owned()));
     }
 
     /// Exercise standstills that are no fault: a start, an import, a few hiccups, a program with a

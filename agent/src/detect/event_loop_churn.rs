@@ -138,7 +138,7 @@ fn judge(
         site: Some(site),
         origin: loops.stack.frames.first().cloned(),
         stack: loops.stack.frames.clone(),
-        native: loops.stack.natives.of_descriptors(),
+        native: loops.stack.natives.of_descriptors(|_| true),
         evidence,
         summary,
         advice: "Keep one loop for the program's life: make the caller `async` and run it once by \

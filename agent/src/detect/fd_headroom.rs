@@ -143,7 +143,9 @@ fn finding(
         site: account.and_then(|account| account.site.clone()),
         origin: stack.and_then(|stack| stack.frames.first()).cloned(),
         stack: stack.map(|stack| stack.frames.clone()).unwrap_or_default(),
-        native: stack.and_then(|stack| stack.natives.of_descriptors()),
+        native: account.zip(stack).and_then(|(account, stack)| {
+            stack.natives.of_descriptors(|call| account.kind.may_come_of(call))
+        }),
         evidence: evidence(process, state, account),
         summary: summary(state, account),
         advice: advice(account),

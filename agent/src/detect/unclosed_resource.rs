@@ -47,7 +47,7 @@ fn finding(
         site: key.site.clone(),
         origin: stack.and_then(|stack| stack.frames.first()).cloned(),
         stack: stack.map(|stack| stack.frames.clone()).unwrap_or_default(),
-        native: stack.and_then(|stack| stack.natives.of_descriptors()),
+        native: stack.and_then(|stack| stack.natives.of_descriptors(|_| true)),
         evidence: evidence(key, account, per_minute, window_ns),
         summary: summary(key, account, per_minute),
         advice: advice::unclosed(&key.type_name).to_owned(),

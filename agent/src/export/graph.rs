@@ -164,7 +164,9 @@ impl Graph {
     fn of_descriptors(self, ledger: &Ledger) -> Vec<Weighed> {
         let weighed = ledger.all_stacks().map(|(process, totals)| Weighed {
             process,
-            stack: totals.stack.map(|stack| stack.with_native(stack.natives.of_descriptors())),
+            stack: totals
+                .stack
+                .map(|stack| stack.with_native(stack.natives.of_descriptors(|_| true))),
             weight: if self == Self::Alive { totals.alive } else { totals.opened },
         });
         weighed.collect()

@@ -147,6 +147,16 @@ impl DescriptorKind {
         }
     }
 
+    /// Whether this call may have made one.
+    pub fn may_come_of(self, call: u16) -> bool {
+        match Self::of(call, 0) {
+            // It makes another of whatever there is.
+            Self::Other => true,
+            Self::File => matches!(self, Self::File | Self::Directory | Self::Device | Self::Fifo),
+            kind => kind == self,
+        }
+    }
+
     /// The kind that the mode alone would give: what is known of descriptors whose call was not seen.
     pub fn by_mode(self) -> Self {
         match self {
@@ -236,7 +246,10 @@ mod tests {
         ] {
             assert_eq!(DescriptorKind::of(call, 0o600), kind);
             assert_eq!(DescriptorKind::of(call, REGULAR | 0o600), kind, "kernels from 6.16 on");
+            assert!(kind.may_come_of(call) && !DescriptorKind::Directory.may_come_of(call));
         }
+        assert!(DescriptorKind::Directory.may_come_of(257), "openat");
+        assert!(DescriptorKind::Epoll.may_come_of(32), "dup");
     }
 
     /// Exercise what the mode has to tell.

@@ -33,8 +33,7 @@ pub struct UnclosedAccount {
     /// How many, without those at exit.
     pub count: u64,
     /// How many while no Python code ran but the finaliser: what an interpreter that ends finds still
-    /// open. Whatever a
-    /// program keeps for all its life ends like that.
+    /// open. Whatever a program keeps for all its life ends like that.
     pub at_exit: u64,
     /// Of those, how many whose open was seen.
     pub timed: u64,

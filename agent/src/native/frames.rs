@@ -143,15 +143,15 @@ impl Natives {
     /// The native frames with which this syscall was made.
     pub fn of_call(&self, call: u16) -> Option<NativeStack> {
         let is_it = |occasion: Occasion| matches!(occasion, Occasion::Call { number, .. } if number == call);
-        self.first(is_it)
+        self.shared(is_it)
     }
 
-    /// Those with which it makes descriptors.
-    pub fn of_descriptors(&self) -> Option<NativeStack> {
-        let makes = |occasion: Occasion| {
-            matches!(occasion, Occasion::Call { makes: Makes::Descriptor, .. })
-        };
-        self.first(makes)
+    /// Those with which it makes descriptors, by the syscalls that `counts` says.
+    pub fn of_descriptors(&self, counts: impl Fn(u16) -> bool) -> Option<NativeStack> {
+        self.shared(|occasion| match occasion {
+            Occasion::Call { makes: Makes::Descriptor, number, .. } => counts(number),
+            _ => false,
+        })
     }
 
     /// Those by which an act comes about.
@@ -162,8 +162,8 @@ impl Natives {
         };
         match act {
             Act::OnCpu | Act::OffCpu => sampled(),
-            Act::Stall | Act::Queue => sampled().or_else(|| self.first(|call| call.does(act))),
-            _ => self.first(|call| call.does(act)),
+            Act::Stall | Act::Queue => sampled().or_else(|| self.shared(|call| call.does(act))),
+            _ => self.shared(|call| call.does(act)),
         }
         .filter(|stack| !stack.is_empty())
     }
@@ -173,11 +173,24 @@ impl Natives {
         self.with(|parts| parts.samples.clone())
     }
 
-    fn first(&self, fits: impl Fn(Occasion) -> bool) -> Option<NativeStack> {
+    /// What the parts of the calls that fit have in common. A line of Python may come to the same by
+    /// several (a watcher in Rust that makes a queue, a selector and a counter): the functions in
+    /// which these differ are not those of all of it.
+    fn shared(&self, fits: impl Fn(Occasion) -> bool) -> Option<NativeStack> {
         self.with(|parts| {
-            let found =
-                parts.calls.iter().find(|(occasion, stack)| fits(*occasion) && !stack.is_empty());
-            found.map(|(_, stack)| Arc::clone(stack))
+            let fitting =
+                |(occasion, stack): &&(Occasion, NativeStack)| fits(*occasion) && !stack.is_empty();
+            let mut stacks = parts.calls.iter().filter(fitting).map(|(_, stack)| stack);
+            let first = stacks.next()?;
+            let least = stacks.fold(first.len(), |most, other| {
+                let pairs = first.iter().rev().zip(other.iter().rev());
+                pairs.take(most).take_while(|(one, other)| one == other).count()
+            });
+            if least == first.len() {
+                return Some(Arc::clone(first));
+            }
+            Some(first[first.len() - least..].into())
+                .filter(|stack: &NativeStack| !stack.is_empty())
         })
     }
 }
@@ -216,11 +229,37 @@ mod tests {
         }
         assert_eq!(natives.of_call(0), Some(of("read")));
         assert_eq!(natives.of_call(1), None);
-        assert_eq!(natives.of_descriptors(), Some(of("open")));
+        assert_eq!(natives.of_descriptors(|_| true), Some(of("open")));
+        assert_eq!(natives.of_descriptors(|call| call == 1), None);
         assert_eq!(natives.of_act(Act::Wait(WaitClass::Read)), Some(of("read")));
         assert_eq!(natives.of_act(Act::Wait(WaitClass::Lock)), None);
         assert_eq!(natives.of_act(Act::Stall), Some(of("hot")));
         assert_eq!(natives.samples(), [(of("hot"), 2), (of("cold"), 1)]);
+    }
+
+    /// Exercise an extension that makes three descriptors for each object, of two kinds.
+    #[test]
+    fn calls_that_differ_share_what_is_outside() {
+        let natives = Natives::default();
+        let stack = |names: &[&str]| -> NativeStack {
+            names.iter().map(|name| frame("/lib/watch.so", name)).collect()
+        };
+        let add = |number, names: &[&str]| {
+            natives.add(call(number, WaitClass::Other, Makes::Descriptor), stack(names));
+        };
+        add(294, &["inotify_init1", "init", "watch"]);
+        assert_eq!(
+            natives.of_descriptors(|_| true),
+            Some(stack(&["inotify_init1", "init", "watch"]))
+        );
+        add(291, &["epoll_create1", "select", "watch"]);
+        add(290, &["watch"]);
+        add(283, &[]);
+        assert_eq!(natives.of_descriptors(|_| true), Some(stack(&["watch"])));
+        let selector = Some(stack(&["epoll_create1", "select", "watch"]));
+        assert_eq!(natives.of_descriptors(|call| call == 291), selector);
+        add(2, &["open", "elsewhere"]);
+        assert_eq!(natives.of_descriptors(|_| true), None);
     }
 
     /// Exercise the bound: what does not fit is left out, and nothing grows.

@@ -60,7 +60,8 @@ fn finding(
         site: account.site.clone(),
         origin: stack.and_then(|stack| stack.frames.first()).cloned(),
         stack: stack.map(|stack| stack.frames.clone()).unwrap_or_default(),
-        native: stack.and_then(|stack| stack.natives.of_descriptors()),
+        native: stack
+            .and_then(|stack| stack.natives.of_descriptors(|call| account.kind.may_come_of(call))),
         evidence: evidence(account, judgement, process, left_ns, now_ns),
         summary: summary(account, judgement, process, left_ns, now_ns),
         advice: advice::close(account.kind, accepted).to_owned(),
