@@ -19,10 +19,30 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// # Errors
 /// When no interpreter can; the message has each one's reason.
 pub fn create(turn: usize, folder: &Path, packages: &[&str]) -> Result<Interpreter> {
-    let count = interpreter::all()?.len();
+    let mut pythons = interpreter::all()?;
+    let count = pythons.len();
+    pythons.rotate_left(turn % count);
+    create_with_first(pythons, folder, packages)
+}
+
+/// Makes an environment of the newest interpreter that can make one: its pip knows best how to
+/// install for others.
+///
+/// # Errors
+/// As [`create`].
+pub fn newest(folder: &Path) -> Result<Interpreter> {
+    let mut pythons = interpreter::all()?;
+    pythons.reverse();
+    create_with_first(pythons, folder, &[])
+}
+
+fn create_with_first(
+    pythons: Vec<Interpreter>,
+    folder: &Path,
+    packages: &[&str],
+) -> Result<Interpreter> {
     let mut reasons = String::new();
-    for offset in 0..count {
-        let python = interpreter::pick(turn + offset)?;
+    for python in pythons {
         match create_with(&python, &folder.join(&python.label), packages) {
             Ok(environment) => return Ok(environment),
             Err(error) => reasons += &format!("{}: {error:#}\n", python.label),

@@ -227,7 +227,7 @@ fn uvloop_names_its_tasks_and_gevent_its_greenlets() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let pip = venv::create(0, folder.path(), &[])?;
+    let pip = venv::newest(folder.path())?;
     let mut cases = Vec::new();
     for (minor, packages) in COMPILED {
         let Some(python) = interpreter::of_minor(minor)? else {
