@@ -14,6 +14,7 @@ use pitviper_tests::agent::Agent;
 use pitviper_tests::interpreter::{self, Interpreter};
 use pitviper_tests::report::Ledger;
 use pitviper_tests::requirements::{met, tell};
+use pitviper_tests::site::{Site, marked, workload};
 use pitviper_tests::target::Target;
 use pitviper_tests::trace::Trace;
 use serde_json::Value;
@@ -22,6 +23,9 @@ use serde_json::Value;
 const CALLS: usize = 12_000;
 /// Events that must have been compared, a version.
 const COMPARED: usize = 10_000;
+/// A workload whose code is hot, and how often it opens a file.
+const HOT: &str = "hot_code.py";
+const HOT_CALLS: usize = 10_000;
 /// Stacks up to this deep must be whole.
 const PROMISED_DEPTH: usize = 128;
 /// Share of the stacks that must be whole.
@@ -56,6 +60,45 @@ fn stacks_are_equal(python: &Interpreter) -> Result<()> {
     let comparison = Comparison::of(&truth, &trace, &folder);
     tell(&format!("{}: {}", python.label, comparison.outline()));
     comparison.check(&trace)
+}
+
+/// Code that runs often is specialised, and compiled by the interpreters that do: its lines stay
+/// right.
+#[test]
+fn hot_code_has_its_lines() -> Result<()> {
+    if !met("stack_equality")? {
+        return Ok(());
+    }
+    interpreter::on_every(available_parallelism()?.get(), |python| {
+        let mut command = python.command();
+        command.arg(workload(HOT)).arg(HOT_CALLS.to_string()).env("PYTHON_JIT", "1");
+        let mut target = Target::start_command(command)?;
+        let agent = Agent::attach(&["trace", &target.pid().to_string(), "--json"])?;
+        target.tell("go")?;
+        let how = target.expect_within("DONE", Duration::from_secs(60))?;
+        let trace = Trace::parse(&agent.stop()?.stdout)?;
+        let (opens, closes) = (marked(HOT, "opens")?, marked(HOT, "closes")?);
+        let outer = ["sells", "generates", "runs", "begins"].map(|marker| marked(HOT, marker));
+        let outer: Vec<Site> = outer.into_iter().collect::<Result<_>>()?;
+        let mut compared = 0;
+        for event in &trace.events {
+            let inner = match event["event"].as_str() {
+                Some("open") if event["path"] == "/dev/null" => &opens,
+                Some("close") => &closes,
+                _ => continue,
+            };
+            let stack = event["stack"].as_array().map_or(&[][..], Vec::as_slice);
+            let own = std::iter::once(inner).chain(&outer);
+            // The outermost is the module.
+            let is_right = stack.len() == outer.len() + 2
+                && own.zip(stack).all(|(site, frame)| site.is(frame));
+            ensure!(is_right, "{event}");
+            compared += 1;
+        }
+        tell(&format!("{}: {compared} calls of {how} code compared", python.label));
+        ensure!(compared >= 2 * HOT_CALLS, "{compared} of {}: {}", 2 * HOT_CALLS, trace.ledger);
+        Ledger(&trace.ledger).check_sums()
+    })
 }
 
 /// The interpreter's own record: for each key of a call, the stacks in their order.
