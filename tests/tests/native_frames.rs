@@ -12,7 +12,7 @@ use pitviper_tests::certificates;
 use pitviper_tests::interpreter::{self, Interpreter};
 use pitviper_tests::output;
 use pitviper_tests::requirements::{met, skip, tell};
-use pitviper_tests::site::marked;
+use pitviper_tests::site::{marked, workload};
 use pitviper_tests::target::Target;
 use pitviper_tests::venv;
 
@@ -27,6 +27,9 @@ const SORTS: [(&str, &[&str], &str, &[&str]); 4] = [
     ("compress", &["--what", "on-cpu"], "libz.so", &["deflate"]),
     ("digest", &["--what", "on-cpu"], "libcrypto.so", &["PKCS5_PBKDF2_HMAC"]),
 ];
+
+/// A workload that is compiled at run time, where the interpreter does that.
+const HOT: &str = "hot_code.py";
 
 /// Watches files by an extension in Rust whose symbols are left in.
 const WATCHFILES: &str = "watchfiles==1.3.0";
@@ -56,6 +59,16 @@ fn start(python: &Interpreter, doing: &str, folder: &Path) -> Result<Target> {
 
 /// Records for some seconds, and takes the stacks with the marked line apart.
 fn record(pid: u32, doing: &str, arguments: &[&str], folder: &Path) -> Result<Recorded> {
+    record_of(WORKLOAD, pid, doing, arguments, folder)
+}
+
+fn record_of(
+    workload: &str,
+    pid: u32,
+    doing: &str,
+    arguments: &[&str],
+    folder: &Path,
+) -> Result<Recorded> {
     let out = folder.join("out.folded");
     let path = out.to_str().context("a temporary path that is not UTF-8")?;
     let pid = pid.to_string();
@@ -63,8 +76,8 @@ fn record(pid: u32, doing: &str, arguments: &[&str], folder: &Path) -> Result<Re
     all.extend(arguments);
     let ended = Agent::attach(&all)?.ended(Duration::from_secs(60))?;
     ensure!(ended.code() == Some(0), "{}: {:?}", ended.status, ended.stderr);
-    let site = marked(WORKLOAD, doing)?;
-    let frame = format!("{} ({WORKLOAD}:{})", site.function, site.line);
+    let site = marked(workload, doing)?;
+    let frame = format!("{} ({workload}:{})", site.function, site.line);
     let mut parts = Vec::new();
     let text = fs::read_to_string(&out).context("nothing was written")?;
     for line in text.lines() {
@@ -273,6 +286,44 @@ fn an_extension_in_rust_is_named() -> Result<()> {
     tell(&format!("{}: {:?}", python.label, recorded.parts));
     ensure!(weight * 10 >= recorded.weight() * 9, "{:?}", recorded.parts);
     Ok(())
+}
+
+/// What the interpreter compiles at run time has no tables: the functions that it calls are named.
+#[test]
+fn compiled_python_names_what_it_calls() -> Result<()> {
+    if !met("native_frames")? {
+        return Ok(());
+    }
+    interpreter::on_every(1, |python| {
+        let enabled = "import sys; print(sys._jit.is_enabled())";
+        let output = python.command().env("PYTHON_JIT", "1").args(["-c", enabled]).output()?;
+        if !output.stdout.starts_with(b"True") {
+            return Ok(());
+        }
+        let folder = tempfile::tempdir()?;
+        let mut command = python.command();
+        command.arg(workload(HOT)).arg("1000000000").env("PYTHON_JIT", "1");
+        let mut target = Target::start_command(command)?;
+        target.tell("go")?;
+        // Until it is hot.
+        std::thread::sleep(Duration::from_secs(2));
+        let arguments = ["--what", "on-cpu"];
+        let recorded = record_of(HOT, target.pid(), "opens", &arguments, folder.path())?;
+        let in_c = |(frames, _): &&Part| frames.iter().any(|frame| frame.contains("(libc.so"));
+        let in_c: u64 = recorded.parts.iter().filter(in_c).map(|(_, weight)| weight).sum();
+        let outline = format!("{in_c} of {} in the C library", recorded.weight());
+        tell(&format!("{}: compiled: {outline}, {:?}", python.label, recorded.stderr));
+        ensure!(in_c > 0, "{outline}: {:?}", recorded.parts);
+        // "of 54 native stacks 2 could not be unwound"
+        let note = recorded.stderr.iter().find(|line| line.contains("could not be unwound"));
+        let numbers: Vec<u64> = note
+            .map_or("", |note| note.as_str())
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        ensure!(numbers.is_empty() || numbers[1] * 10 <= numbers[0], "{note:?}");
+        Ok(())
+    })
 }
 
 /// Findings have the native frames beside the Python frames, in JSON and for people.

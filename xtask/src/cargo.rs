@@ -15,6 +15,14 @@ pub(crate) fn command() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.current_dir(workspace::root());
+    // What `cargo run` says of xtask is not of what is built: a package whose build script looks at
+    // it would be built anew whenever cargo is called from here and from a shell by turns.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
@@ -38,6 +46,7 @@ pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf> {
         let mut install = command();
         // Unoptimized: compiling takes minutes less, and what it does no longer.
         install.args(["install", "--locked", "--quiet", "--debug", name, "--version", version]);
+        install.env("CARGO_PROFILE_DEV_DEBUG", "none");
         process::run(install.arg("--root").arg(&tools))?;
     }
     Ok(program)

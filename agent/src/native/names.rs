@@ -44,7 +44,8 @@ pub(super) fn is_evaluation(name: &str) -> bool {
 
 /// Whether the interpreter's function of this name only leads to another.
 pub(super) fn is_plumbing(name: &str) -> bool {
-    PLUMBING.iter().any(|prefix| name.starts_with(prefix))
+    // From 3.15 on, what takes its arguments from the interpreter's stack (`_Py_BuiltinCallFast_…`).
+    name.contains("_StackRef") || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A function's name without what the compiler added when it took the function apart.
@@ -76,8 +77,12 @@ mod tests {
 
     #[test]
     fn plumbing_is_left_out_and_functions_stay() {
-        for name in ["cfunction_vectorcall_FASTCALL", "PyObject_Vectorcall", "method_vectorcall_O"]
-        {
+        for name in [
+            "cfunction_vectorcall_FASTCALL",
+            "PyObject_Vectorcall",
+            "method_vectorcall_O",
+            "_Py_BuiltinCallFastWithKeywords_StackRef",
+        ] {
             assert!(is_plumbing(name), "{name}");
         }
         for name in ["time_sleep", "_ssl__SSLSocket_read", "PyEval_RestoreThread", "list_sort"] {

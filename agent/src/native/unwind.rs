@@ -69,22 +69,31 @@ impl Space {
     }
 }
 
-/// Mappings of files that hold code.
+/// Mappings that hold code.
 fn code_of(pid: i32) -> Option<Vec<Mapping>> {
     let mut maps = read_maps(pid).ok()?;
-    maps.retain(|mapping| mapping.executable && mapping.inode != 0);
+    maps.retain(|mapping| mapping.executable);
     Some(maps)
+}
+
+/// Whether code was made there at run time: it is of no file, and not the kernel's `[vdso]`.
+fn is_made(mapping: &Mapping) -> bool {
+    mapping.inode == 0 && mapping.path.as_os_str().is_empty()
 }
 
 impl Unwinding {
     /// The native frames above the innermost Python frame, innermost first; none where that frame
-    /// could not be reached by the files' own tables: then they may be anything.
+    /// could not be reached by the files' own tables: then they may be anything. Code made at run
+    /// time has no tables, and ends them: the interpreter's own compiler makes such from bytecode.
     pub(super) fn frames(&mut self, record: &NativeRecord, pid: i32) -> Option<Vec<NativeFrame>> {
         self.refresh(record.process, pid, FRESH)?;
         let mut frames = Vec::new();
         let mut registers = Registers::new(&record.registers);
         for _ in 0..FRAMES {
-            let loaded = self.find(record.process, pid, registers.running())?;
+            let Some(loaded) = self.find(record.process, pid, registers.running()) else {
+                let mapping = self.spaces.get(&record.process)?.mapping(registers.running())?;
+                return is_made(mapping).then_some(frames);
+            };
             let running = registers.running().wrapping_sub(loaded.bias);
             let symbol = loaded.image.symbol(running);
             let name = symbol.as_ref().map(|symbol| names::whole(&symbol.name));
@@ -158,6 +167,9 @@ impl Unwinding {
         let mapping = space.mapping(address)?;
         if let Some(known) = space.loaded.get(&mapping.start) {
             return known.clone();
+        }
+        if is_made(mapping) {
+            return None;
         }
         let mapping = mapping.clone();
         self.load(process, pid, &mapping)
