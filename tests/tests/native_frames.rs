@@ -280,7 +280,8 @@ fn an_extension_in_rust_is_named() -> Result<()> {
     let recorded = record(target.pid(), "watches", &["--what", "descriptors"], folder.path())?;
     let is_right = |(frames, _): &&Part| {
         let last = frames.last().map_or("", String::as_str);
-        last.contains("RustNotify>::py_new") && last.ends_with(" (_rust_notify.abi3.so)")
+        last.contains("INotifyWatcher>::from_event_handler")
+            && last.ends_with(" (_rust_notify.abi3.so)")
     };
     let weight: u64 = recorded.parts.iter().filter(is_right).map(|(_, weight)| weight).sum();
     tell(&format!("{}: {:?}", python.label, recorded.parts));
@@ -305,23 +306,20 @@ fn compiled_python_names_what_it_calls() -> Result<()> {
         command.arg(workload(HOT)).arg("1000000000").env("PYTHON_JIT", "1");
         let mut target = Target::start_command(command)?;
         target.tell("go")?;
-        // Until it is hot.
-        std::thread::sleep(Duration::from_secs(2));
+        target.expect("HOT")?;
         let arguments = ["--what", "on-cpu"];
         let recorded = record_of(HOT, target.pid(), "opens", &arguments, folder.path())?;
         let in_c = |(frames, _): &&Part| frames.iter().any(|frame| frame.contains("(libc.so"));
         let in_c: u64 = recorded.parts.iter().filter(in_c).map(|(_, weight)| weight).sum();
         let outline = format!("{in_c} of {} in the C library", recorded.weight());
         tell(&format!("{}: compiled: {outline}, {:?}", python.label, recorded.stderr));
-        ensure!(in_c > 0, "{outline}: {:?}", recorded.parts);
+        ensure!(in_c * 20 >= recorded.weight(), "{outline}: {:?}", recorded.parts);
+        let Some(note) = recorded.stderr.iter().find(|line| line.contains("native stacks")) else {
+            return Ok(());
+        };
         // "of 54 native stacks 2 could not be unwound"
-        let note = recorded.stderr.iter().find(|line| line.contains("could not be unwound"));
-        let numbers: Vec<u64> = note
-            .map_or("", |note| note.as_str())
-            .split(' ')
-            .filter_map(|word| word.parse().ok())
-            .collect();
-        ensure!(numbers.is_empty() || numbers[1] * 10 <= numbers[0], "{note:?}");
+        let numbers: Vec<u64> = note.split(' ').filter_map(|word| word.parse().ok()).collect();
+        ensure!(matches!(numbers[..], [all, lost] if lost * 10 <= all), "{note}");
         Ok(())
     })
 }

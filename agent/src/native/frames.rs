@@ -28,6 +28,16 @@ impl NativeFrame {
         self.object.rsplit('/').next().unwrap_or(&self.object)
     }
 
+    /// Whether it is in the same function, wherever in it that goes on; without names, at the same
+    /// place.
+    fn is_in(&self, other: &Self) -> bool {
+        let same = match (&self.function, &other.function) {
+            (Some(function), Some(other)) => function == other,
+            _ => self.address == other.address,
+        };
+        same && self.object == other.object
+    }
+
     /// The function's name, or its address in the file.
     pub fn name(&self) -> String {
         match &self.function {
@@ -173,9 +183,9 @@ impl Natives {
         self.with(|parts| parts.samples.clone())
     }
 
-    /// What the parts of the calls that fit have in common. A line of Python may come to the same by
-    /// several (a watcher in Rust that makes a queue, a selector and a counter): the functions in
-    /// which these differ are not those of all of it.
+    /// The functions that the parts of the calls that fit have in common, where the first goes on in
+    /// them. A line of Python may come to the same by several (a watcher in Rust that makes a queue,
+    /// a selector and a counter): the functions in which these differ are not those of all of it.
     fn shared(&self, fits: impl Fn(Occasion) -> bool) -> Option<NativeStack> {
         self.with(|parts| {
             let fitting =
@@ -184,7 +194,7 @@ impl Natives {
             let first = stacks.next()?;
             let least = stacks.fold(first.len(), |most, other| {
                 let pairs = first.iter().rev().zip(other.iter().rev());
-                pairs.take(most).take_while(|(one, other)| one == other).count()
+                pairs.take(most).take_while(|(one, other)| one.is_in(other)).count()
             });
             if least == first.len() {
                 return Some(Arc::clone(first));
@@ -244,19 +254,24 @@ mod tests {
         let stack = |names: &[&str]| -> NativeStack {
             names.iter().map(|name| frame("/lib/watch.so", name)).collect()
         };
+        // Each call is made at another place of it.
+        let elsewhere = |at, names: &[&str]| -> NativeStack {
+            stack(names).iter().map(|frame| NativeFrame { address: at, ..frame.clone() }).collect()
+        };
         let add = |number, names: &[&str]| {
-            natives.add(call(number, WaitClass::Other, Makes::Descriptor), stack(names));
+            let at = u64::from(number);
+            natives.add(call(number, WaitClass::Other, Makes::Descriptor), elsewhere(at, names));
         };
         add(294, &["inotify_init1", "init", "watch"]);
         assert_eq!(
             natives.of_descriptors(|_| true),
-            Some(stack(&["inotify_init1", "init", "watch"]))
+            Some(elsewhere(294, &["inotify_init1", "init", "watch"]))
         );
         add(291, &["epoll_create1", "select", "watch"]);
         add(290, &["watch"]);
         add(283, &[]);
-        assert_eq!(natives.of_descriptors(|_| true), Some(stack(&["watch"])));
-        let selector = Some(stack(&["epoll_create1", "select", "watch"]));
+        assert_eq!(natives.of_descriptors(|_| true), Some(elsewhere(294, &["watch"])));
+        let selector = Some(elsewhere(291, &["epoll_create1", "select", "watch"]));
         assert_eq!(natives.of_descriptors(|call| call == 291), selector);
         add(2, &["open", "elsewhere"]);
         assert_eq!(natives.of_descriptors(|_| true), None);
