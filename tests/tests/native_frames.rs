@@ -280,8 +280,9 @@ fn an_extension_in_rust_is_named() -> Result<()> {
     let recorded = record(target.pid(), "watches", &["--what", "descriptors"], folder.path())?;
     let is_right = |(frames, _): &&Part| {
         let last = frames.last().map_or("", String::as_str);
-        last.contains("INotifyWatcher>::from_event_handler")
-            && last.ends_with(" (_rust_notify.abi3.so)")
+        last.contains("INotifyWatcher")
+            && last.contains("::from_event_handler")
+            && last.contains(" (_rust_notify.")
     };
     let weight: u64 = recorded.parts.iter().filter(is_right).map(|(_, weight)| weight).sum();
     tell(&format!("{}: {:?}", python.label, recorded.parts));

@@ -13,6 +13,7 @@ use crate::roots::{KEYRING, own_mirror};
 /// apt with a folder of its own, in which it also leaves what it fetches.
 pub(crate) struct Apt {
     folder: PathBuf,
+    mirror: String,
 }
 
 impl Apt {
@@ -40,7 +41,7 @@ impl Apt {
             fs::write(folder.join(name), text)
                 .with_context(|| format!("failed to write {name}"))?;
         }
-        let apt = Self { folder };
+        let apt = Self { folder, mirror };
         apt.say("apt-get", &["update", "-qq"])?;
         Ok(apt)
     }
@@ -50,6 +51,18 @@ impl Apt {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).env("APT_CONFIG", self.folder.join("apt.conf"));
         process::output(command.args(arguments))
+    }
+
+    /// Fetches a file that no list of the mirror's names, but that has this checksum.
+    pub(crate) fn file(&self, path: &str, sha256: &str) -> Result<PathBuf> {
+        let (_, name) = path.rsplit_once('/').context("a path on a mirror has folders")?;
+        let target = self.folder.join(name);
+        let address = format!("{}/{path}", self.mirror.trim_end_matches('/'));
+        let mut command = Command::new("/usr/lib/apt/apt-helper");
+        command.env("APT_CONFIG", self.folder.join("apt.conf"));
+        command.args(["download-file", &address]).arg(&target).arg(format!("SHA256:{sha256}"));
+        process::output(&mut command)?;
+        Ok(target)
     }
 }
 

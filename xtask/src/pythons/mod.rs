@@ -11,6 +11,7 @@ use crate::privilege::Privilege;
 use crate::setup::{self, Set};
 use crate::{cargo, roots, workspace};
 
+mod source;
 mod source_build;
 mod table;
 

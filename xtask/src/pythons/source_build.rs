@@ -9,28 +9,43 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::apt::{self, Apt};
+use super::source::{self, Source};
 use crate::interpreters::{self, Interpreter};
 use crate::process;
 use crate::workspace;
 
-/// The release whose source is built: one that does not move.
-const RELEASE: &str = "trixie";
-const PACKAGE: &str = "python3.13";
-const ARCHIVE: &str = ".orig.tar.xz";
-const PROGRAM: &str = "bin/python3.13";
-
 /// One way to build it.
 struct Variant {
-    /// Its folder, and the origin in its label.
+    source: &'static Source,
+    /// The minor version of Python 3, which the program's name has.
+    minor: u32,
+    /// The origin in its label; with the version, its folder.
     name: &'static str,
     configure: &'static [&'static str],
     musl: bool,
 }
 
-const VARIANTS: [Variant; 2] = [
-    Variant { name: "free-threaded", configure: &["--disable-gil"], musl: false },
-    Variant { name: "musl", configure: &["--with-ensurepip=no"], musl: true },
+impl Variant {
+    const fn free_threaded(source: &'static Source, minor: u32) -> Self {
+        Self { source, minor, name: "free-threaded", configure: &["--disable-gil"], musl: false }
+    }
+
+    fn folder(&self) -> String {
+        format!("3.{}-{}", self.minor, self.name)
+    }
+}
+
+const VARIANTS: [Variant; 4] = [
+    Variant::free_threaded(&source::V3_13, 13),
+    Variant {
+        source: &source::V3_13,
+        minor: 13,
+        name: "musl",
+        configure: &["--with-ensurepip=no"],
+        musl: true,
+    },
+    Variant::free_threaded(&source::V3_14, 14),
+    Variant::free_threaded(&source::V3_15, 15),
 ];
 
 /// Builds what is not there yet; some minutes each.
@@ -51,36 +66,28 @@ pub(super) fn description(interpreter: &Interpreter) -> Result<String> {
 }
 
 fn interpreter(folder: &Path, variant: &Variant) -> Result<Interpreter> {
-    let prefix = folder.join(variant.name);
-    let program = prefix.join(PROGRAM);
+    let prefix = folder.join(variant.folder());
+    let program = prefix.join(format!("bin/python3.{}", variant.minor));
     if !program.exists() {
-        let source = source(folder)?;
+        let source = variant.source.archive(folder)?;
         build(folder, &source, variant, &prefix)?;
     }
-    let version = interpreters::version_of(&mut Command::new(&program))
+    let (version, pre_release) = interpreters::version_with_pre_release(&program)
         .with_context(|| format!("{} does not run", program.display()))?;
-    Ok(Interpreter { version, origin: Some(variant.name.to_owned()), program })
-}
-
-/// The source's archive.
-fn source(folder: &Path) -> Result<PathBuf> {
-    let folder = folder.join("apt");
-    if let Some(archive) = apt::fetched(&folder, ARCHIVE) {
-        return Ok(archive);
-    }
-    eprintln!("Fetching the source of {PACKAGE} of Debian {RELEASE} (once).");
-    let apt = Apt::of(folder.clone(), "deb-src", &[RELEASE])?;
-    apt.say("apt-get", &["source", "-qq", "--download-only", "--tar-only", PACKAGE])?;
-    apt::fetched(&folder, ARCHIVE).context("apt fetched no source")
+    let origin = match pre_release {
+        None => variant.name.to_owned(),
+        Some(pre_release) => format!("{pre_release}-{}", variant.name),
+    };
+    Ok(Interpreter { version, origin: Some(origin), program })
 }
 
 fn build(folder: &Path, source: &Path, variant: &Variant, prefix: &Path) -> Result<()> {
-    let tree = folder.join(format!("{}-build", variant.name));
+    let tree = folder.join(format!("{}-build", variant.folder()));
     if tree.exists() {
         fs::remove_dir_all(&tree).context("failed to remove an earlier build")?;
     }
     fs::create_dir_all(&tree).context("failed to make a folder to build in")?;
-    let name = variant.name;
+    let name = variant.folder();
     eprintln!("Building CPython ({name}) in {} (once, some minutes).", tree.display());
     let archive = source.as_os_str();
     process::run(
@@ -88,7 +95,7 @@ fn build(folder: &Path, source: &Path, variant: &Variant, prefix: &Path) -> Resu
     )?;
     // Under another name first, so that an interrupted installation is not taken for a whole one.
     let jobs = format!("-j{}", available_parallelism()?);
-    let partial = prefix.with_extension("partial");
+    let partial = folder.join(format!("{name}.partial"));
     let mut configure = Command::new("./configure");
     configure.arg(format!("--prefix={}", prefix.display())).args(variant.configure);
     if variant.musl {
