@@ -147,7 +147,7 @@ __attribute__((noinline)) __u64 learn_code(__u64 address, __u32 tgid, __u32 user
             bpf_map_delete_elem(&codes, key);
             /* A sample may come while a frame is being made. Nothing is lost then but the sample.
              */
-            if (user == SCRATCH_SAMPLE)
+            if (is_anywhere(user))
                 return 0;
             count(CODE_EMITTED);
             count(CODE_UNREADABLE);

@@ -22,6 +22,8 @@ const volatile __u64 slow_ns = 10000000;
 const volatile __u64 stall_ns = 50000000;
 /* Between two samples of the CPU's clock. */
 const volatile __u64 sample_ns = 1000000000 / 99;
+/* One of so many page faults is looked at. */
+const volatile __u64 touch_faults = 1;
 /* Calls of the classes that hardly ever wait are left out of the histograms below this. */
 const volatile __u64 quick_ns = 65536;
 /* The number of execve, the call by which descriptors end that are to be closed on exec. */
@@ -95,7 +97,12 @@ struct scratch {
 
 /* A uprobe can be preempted by a syscall's program, and both be interrupted by a sample: each has a
  * work space of its own. */
-enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCH_SAMPLE, SCRATCHES };
+enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCH_SAMPLE, SCRATCH_TOUCH, SCRATCHES };
+
+/* Whether the thread was met wherever it was, a half-made frame included, and not at a call. */
+static __always_inline bool is_anywhere(__u32 user) {
+    return user == SCRATCH_SAMPLE || user == SCRATCH_TOUCH;
+}
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

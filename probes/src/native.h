@@ -87,7 +87,7 @@ static __always_inline void native_part(struct site *site, __u64 stack, __u32 us
     __u32 call = NATIVE_SAMPLE;
     __u64 bit;
 
-    if (native_frames == NATIVE_OFF || user == SCRATCH_UPROBE ||
+    if (native_frames == NATIVE_OFF || user == SCRATCH_UPROBE || user == SCRATCH_TOUCH ||
         !bpf_core_enum_value_exists(enum bpf_func_id___probe, BPF_FUNC_task_pt_regs___probe))
         return;
     if (native_frames == NATIVE_SAMPLES) {

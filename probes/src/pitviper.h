@@ -130,11 +130,11 @@ struct target {
     __u32 seed;   /* what is first seen up to this reconciliation was open before */
     __u32 warned; /* implicit closes whose close(2) has not come yet */
     __u32 uring;
-    __s32 missed; /* births that did not fit, and whose close is still to come */
-    __u32 seen;   /* descriptors that reconciliations saw, in all of them */
-    __u64 brk;    /* end of the heap, once a brk was seen */
-    __u32 loops;  /* a thread of it has waited in a selector */
-    __u32 pad;
+    __s32 missed;  /* births that did not fit, and whose close is still to come */
+    __u32 seen;    /* descriptors that reconciliations saw, in all of them */
+    __u64 brk;     /* end of the heap, once a brk was seen */
+    __u32 loops;   /* a thread of it has waited in a selector */
+    __u32 touches; /* its page faults are sampled */
     struct layout layout;
 };
 
@@ -221,6 +221,7 @@ enum act {
                   hold the listening socket */
     ACT_OFF_CPU,
     ACT_ON_CPU, /* samples */
+    ACT_TOUCH,  /* page faults, sampled: bytes of the pages that the samples stand for */
     ACTS,
 };
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: (MIT OR GPL-2.0-only) */
 /*
- * Where threads compute (a sample of the CPU's clock), and where they wait outside of a syscall (a
- * page that has to be read, seen by the scheduler).
+ * Where threads compute (a sample of the CPU's clock), where they first touch memory (a sample of
+ * the page faults), and where they wait outside of a syscall (a page that has to be read, seen by
+ * the scheduler).
  */
 #pragma once
 
 #include "call.h"
+#include "memory.h"
 #include "task_name.h"
 
 SEC("perf_event")
@@ -29,6 +31,25 @@ int sample(void *context) {
         now - thread->loop.since_ns >= stall_ns / 2)
         thread->loop_task = running_task(tgid, SCRATCH_SAMPLE);
     turn_spent(&thread->server, stack, sample_ns, now);
+    return 0;
+}
+
+/* An allocator that reserves its room at once maps nothing when it hands it out: only the page
+ * faults tell then who fills it. */
+SEC("perf_event")
+int touch(void *context) {
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    struct target *target = bpf_map_lookup_elem(&targets, &tgid);
+    struct scratch *s = scratch_of(SCRATCH_TOUCH);
+    struct act_sum *sum;
+    __u64 stack;
+
+    if (!target || !target->touches || !s)
+        return 0;
+    stack = stack_of(s, target, tgid, SCRATCH_TOUCH);
+    sum = act_sum(target->process, stack, ACT_TOUCH, 0, 0, bpf_ktime_get_ns());
+    if (sum)
+        act_add(sum, touch_faults * PAGE_SIZE, 0);
     return 0;
 }
 

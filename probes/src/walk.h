@@ -149,7 +149,7 @@ __attribute__((noinline)) int walk_some(__u32 tgid, __u32 user) {
         id = cached->id;
         if (cached->check != cache_check(code, w->space, id))
             id = learn_code(code, tgid, user);
-        if (!id && user == SCRATCH_SAMPLE) {
+        if (!id && is_anywhere(user)) {
             w->status = STACK_UNREADABLE;
             break;
         }
@@ -251,7 +251,7 @@ __attribute__((noinline)) __u64 walk(__u32 tgid, __u32 user) {
           : w->status == STACK_TRUNCATED ? WALK_TRUNCATED
                                          : WALK_UNREADABLE);
     /* A sample that went astray is nobody's: half of its frames may be what a stack was before. */
-    if (!s->stack.count || (user == SCRATCH_SAMPLE && w->status == STACK_UNREADABLE))
+    if (!s->stack.count || (is_anywhere(user) && w->status == STACK_UNREADABLE))
         return w->process;
     return site_of(s, (w->hash ^ w->hash >> 33 ^ w->status) | 1ULL << 63, user);
 }

@@ -68,6 +68,14 @@ pub(crate) struct Executable {
     pub(crate) is_test: bool,
 }
 
+impl Executable {
+    /// Cargo calls a test's executable by the test and a hash.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let file = self.program.file_name().and_then(|file| file.to_str());
+        file.and_then(|file| file.rsplit_once('-')).is_some_and(|(test, _)| test == name)
+    }
+}
+
 /// Builds by a command of cargo's; the executables that it made, in its order.
 pub(crate) fn executables(mut command: Command) -> Result<Vec<Executable>> {
     command.arg("--message-format=json-render-diagnostics");

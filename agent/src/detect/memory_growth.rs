@@ -1,14 +1,14 @@
 //! `memory-growth`: memory that keeps growing.
 //!
 //! That it grows is told by the system's own account of the process; which line is behind it by the
-//! calls that mapped more. A program that starts, loads or fills a cache grows too: its growth tires,
+//! calls that mapped more, or by the page faults where the allocator maps far ahead. A program that starts, loads or fills a cache grows too: its growth tires,
 //! or it computes or reads all the while. Only growth that goes on evenly, over all four quarters of
 //! the time and without falling back, is a finding.
 
 use std::collections::BTreeMap;
 
 use crate::event::ProcessId;
-use crate::ledger::{Ledger, MemoryHistory, MemorySample, Process, SECOND_NS};
+use crate::ledger::{Conduct, Ledger, MemoryHistory, MemorySample, Process, SECOND_NS};
 use crate::source::{Act, Mapped};
 
 use super::Verdicts;
@@ -16,6 +16,7 @@ use super::adjust::thresholds;
 use super::draft::Draft;
 use super::finding::{Confidence, Evidence, Finding, Kind, Severity};
 use super::mapped::{self, MappedByLine};
+use super::touched::Touched;
 use super::wording;
 
 const MIB: u64 = 1 << 20;
@@ -23,6 +24,10 @@ const MIB: u64 = 1 << 20;
 /// The times that are looked at, in seconds, the longest first. The faster it grows, the sooner it is
 /// sure.
 const WINDOWS_S: [u64; 6] = [640, 320, 160, 80, 40, 20];
+
+/// What lines did is remembered for about two minutes. Of growth over a longer time, the end is held
+/// against it: it is even.
+const REMEMBERED_NS: u64 = 120 * SECOND_NS;
 
 thresholds! {
     /// Thresholds of `memory-growth`.
@@ -52,8 +57,8 @@ thresholds! {
         pub turnover: f64 = 50.0,
         /// The window from which a process that is busy or loads is told all the same: 320 s.
         pub busy_window_s: u64 = 320,
-        /// Share of the growth that a line's calls have to have mapped for the line to be named:
-        /// 0.5.
+        /// Share of the growth that a line's calls have to have mapped, or that it has to have
+        /// touched first, for the line to be named: 0.5.
         pub explained_share: f64 = 0.5,
         /// The window from which growth is told of the process where no line explains it: 80 s.
         pub unexplained_window_s: u64 = 80,
@@ -89,6 +94,15 @@ struct Grown {
     from: MemorySample,
     to: MemorySample,
     per_minute: f64,
+    /// The end of it, of which is remembered what lines did.
+    lately: Lately,
+}
+
+/// Growth over the last while.
+#[derive(Clone, Copy)]
+struct Lately {
+    bytes: u64,
+    span_ns: u64,
 }
 
 impl Grown {
@@ -124,7 +138,10 @@ impl Grown {
             return None;
         }
         let per_minute = history.slope(to.time_ns - from.time_ns)?;
-        Some(Self { window_s, from, to, per_minute })
+        let then = **at(since_ns.max(to.time_ns.saturating_sub(REMEMBERED_NS)))?;
+        let bytes = to.anonymous.saturating_sub(then.anonymous);
+        let lately = Lately { bytes, span_ns: to.time_ns - then.time_ns };
+        Some(Self { window_s, from, to, per_minute, lately })
     }
 
     fn bytes(&self) -> u64 {
@@ -159,27 +176,27 @@ fn judge(
     thresholds: &MemoryGrowthThresholds,
     now_ns: u64,
 ) -> Option<Finding> {
+    let Lately { bytes, span_ns } = grown.lately;
     let read: u64 = ledger
         .conducts_of(Act::Read)
         .filter(|conduct| conduct.process == id)
-        .map(|conduct| conduct.window(now_ns, grown.span_ns()).0.bytes)
+        .map(|conduct| conduct.window(now_ns, span_ns).0.bytes)
         .sum();
     let met = new_files(ledger, id, now_ns.saturating_sub(grown.span_ns()));
-    let loads = read as f64 >= grown.bytes() as f64 * thresholds.read_share
+    let loads = read as f64 >= bytes as f64 * thresholds.read_share
         || met as f64 >= grown.window_s as f64 * thresholds.new_files_per_second;
     let returned: u64 = ledger
         .conducts()
         .filter(|conduct| conduct.process == id && matches!(conduct.act, Act::Unmap(_)))
-        .map(|conduct| conduct.window(now_ns, grown.span_ns()).0.bytes)
+        .map(|conduct| conduct.window(now_ns, span_ns).0.bytes)
         .sum();
     let busy = grown.cpu_share() >= thresholds.busy_share
-        || returned as f64 >= grown.bytes() as f64 * thresholds.turnover;
+        || returned as f64 >= bytes as f64 * thresholds.turnover;
     if (loads || busy) && grown.window_s < thresholds.busy_window_s {
         return None;
     }
-    let lines = mapped::lines(ledger, id, now_ns, grown.span_ns());
-    let share = |line: &MappedByLine<'_>| line.net() as f64 / grown.bytes() as f64;
-    let line = lines.first().filter(|line| share(line) >= thresholds.explained_share);
+    let behind = Behind::of(ledger, id, grown.lately, now_ns, thresholds.explained_share);
+    let line = behind.line();
     if line.is_none() && grown.window_s < thresholds.unexplained_window_s {
         return None;
     }
@@ -198,17 +215,7 @@ fn judge(
         wording::volume(grown.from.anonymous as f64),
         wording::volume(grown.to.anonymous as f64),
     );
-    match line {
-        Some(line) => {
-            let explained = share(line).min(1.0);
-            evidence.insert("explained_share", Evidence::Measure(wording::rounded(explained)));
-            evidence.insert("line_mapped_bytes", Evidence::Count(line.net()));
-            summary.push_str(&format!("; {}.", told(line, explained)));
-        }
-        None => summary.push_str(
-            "; no single line's calls mapped most of it, so its allocations come from many.",
-        ),
-    }
+    behind.tell(bytes, &mut evidence, &mut summary);
     let draft = Draft {
         kind: Kind::MemoryGrowth,
         severity: severity(grown.per_minute, thresholds),
@@ -221,7 +228,7 @@ fn judge(
                 .to_owned(),
     };
     Some(match line {
-        Some(line) => draft.about(line.conduct, ledger, now_ns),
+        Some(conduct) => draft.about(conduct, ledger, now_ns),
         None => draft.about_process(id, process.memory.oldest().map(|s| s.time_ns), ledger, now_ns),
     })
 }
@@ -236,20 +243,87 @@ fn new_files(ledger: &Ledger, id: ProcessId, since_ns: u64) -> usize {
         .count()
 }
 
-/// What the mappings say of a line, and no more.
-fn told(line: &MappedByLine<'_>, explained: f64) -> String {
-    let percent = explained * 100.0;
-    if line.arenas * 2 >= line.mapped {
-        return format!(
-            "calls of this line mapped {percent:.0} % of it, as arenas for small objects, which \
-             other lines' objects may lie in too"
-        );
+/// What is known of the line behind the growth.
+enum Behind<'l> {
+    /// Its calls mapped most of it.
+    Mapped(MappedByLine<'l>),
+    /// It touched most of it first: at least so many bytes.
+    Touched(&'l Conduct, u64),
+    /// Many lines, by what was mapped or touched.
+    Many,
+    /// Less was mapped than has grown, and who touched it is not seen.
+    Unknown,
+}
+
+impl<'l> Behind<'l> {
+    /// Page faults tell of it where they are sampled: an allocator that maps far ahead maps at the
+    /// line that happens to come next.
+    fn of(ledger: &'l Ledger, id: ProcessId, grown: Lately, now_ns: u64, least_share: f64) -> Self {
+        let Lately { bytes, span_ns } = grown;
+        let is_most = |part: u64| part as f64 >= bytes as f64 * least_share;
+        if let Some(touched) = Touched::of(ledger, id, now_ns, span_ns) {
+            return match touched.line(bytes) {
+                Some((conduct, part)) if is_most(part) => Self::Touched(conduct, part),
+                _ => Self::Many,
+            };
+        }
+        let lines = mapped::lines(ledger, id, now_ns, span_ns);
+        let all = lines.iter().map(MappedByLine::net).sum();
+        match lines.into_iter().next() {
+            Some(line) if is_most(line.net()) => Self::Mapped(line),
+            _ if is_most(all) => Self::Many,
+            _ => Self::Unknown,
+        }
     }
-    let how = match line.conduct.act {
-        Act::Map(Mapped::Heap) => "extended the heap by",
-        _ => "mapped",
-    };
-    format!("calls of this line {how} {percent:.0} % of it")
+
+    fn line(&self) -> Option<&'l Conduct> {
+        match self {
+            Self::Mapped(line) => Some(line.conduct),
+            Self::Touched(conduct, _) => Some(conduct),
+            Self::Many | Self::Unknown => None,
+        }
+    }
+
+    /// What there is to say of it, and no more.
+    fn tell(
+        &self,
+        grown: u64,
+        evidence: &mut BTreeMap<&'static str, Evidence>,
+        summary: &mut String,
+    ) {
+        let (key, part) = match self {
+            Self::Mapped(line) => ("line_mapped_bytes", line.net()),
+            Self::Touched(_, part) => ("line_touched_bytes", *part),
+            Self::Many => {
+                summary.push_str(
+                    "; no single line is behind most of it, so its allocations come from many.",
+                );
+                return;
+            }
+            Self::Unknown => {
+                summary.push_str(
+                    "; less was mapped in that time, so it fills memory that was mapped before, \
+                     and which lines do is not known.",
+                );
+                return;
+            }
+        };
+        let explained = (part as f64 / grown.max(1) as f64).min(1.0);
+        evidence.insert("explained_share", Evidence::Measure(wording::rounded(explained)));
+        evidence.insert(key, Evidence::Count(part));
+        let percent = explained * 100.0;
+        summary.push_str(&match self {
+            Self::Mapped(line) if line.arenas * 2 >= line.mapped => format!(
+                "; calls of this line mapped {percent:.0} % of it, as arenas for small objects, \
+                 which other lines' objects may lie in too."
+            ),
+            Self::Mapped(line) if line.conduct.act == Act::Map(Mapped::Heap) => {
+                format!("; calls of this line extended the heap by {percent:.0} % of it.")
+            }
+            Self::Mapped(_) => format!("; calls of this line mapped {percent:.0} % of it."),
+            _ => format!("; this line was the first to touch {percent:.0} % of it."),
+        });
+    }
 }
 
 fn severity(per_minute: f64, thresholds: &MemoryGrowthThresholds) -> Severity {
@@ -293,6 +367,16 @@ mod tests {
         story.of(Kind::MemoryGrowth)
     }
 
+    /// Exercise growth that is older than what is remembered of each line's calls.
+    #[test]
+    fn the_line_stays_known_however_long_it_goes_on() {
+        for seconds in [60, 130, 200, 330, 700] {
+            let story = process(|second| 50.0 + second * 2.5, seconds, 0.1).play(seconds);
+            let sites: Vec<_> = found(&story).iter().map(|finding| finding.site.clone()).collect();
+            assert_eq!(sites, [Some(frame("/srv/app.py", 10))], "{seconds} s");
+        }
+    }
+
     /// Exercise the audited fault: 150 MB a minute, at its line, with the slope.
     #[test]
     fn results_that_accumulate() {
@@ -305,6 +389,50 @@ mod tests {
         let Evidence::Measure(slope) = finding.evidence["bytes_per_minute"] else { panic!() };
         assert!((slope / (150.0 * MIB as f64) - 1.0).abs() < 0.02, "{slope}");
         assert!(finding.summary.contains("extended the heap by 100 %"), "{}", finding.summary);
+    }
+
+    /// Exercise an allocator that maps far ahead: page faults tell of the line, and the one that
+    /// happened to map is not blamed; what touches and returns much more hides it.
+    #[test]
+    fn a_line_that_touches_what_was_mapped_before() {
+        let grows = |churned: u64| {
+            let mut script = Script::default();
+            let (leaks, churns, maps) = (script.line(10), script.line(20), script.line(30));
+            let one = |bytes| Sums { count: 1, bytes, ..Sums::default() };
+            script.act(1.0, maps, Act::Map(Mapped::Anonymous), 0, one(1 << 30));
+            for second in 0..100u32 {
+                let at = f64::from(second);
+                let anonymous = (50 + u64::from(second)) * MIB;
+                script.memory(at, MemorySample { anonymous, ..Default::default() });
+                script.act(at, leaks, Act::Touch, 0, one(MIB));
+                script.act(at, churns, Act::Touch, 0, one(churned));
+            }
+            script.play(100)
+        };
+        let story = grows(MIB / 4);
+        assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at < 24.0));
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
+        assert!(finding.summary.contains("the first to touch 7"), "{}", finding.summary);
+        let story = grows(8 * MIB);
+        assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at >= 79.0));
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, None);
+        assert!(finding.summary.contains("come from many"), "{}", finding.summary);
+    }
+
+    /// Exercise growth of which nothing is seen: nobody is said to be behind it.
+    #[test]
+    fn memory_that_was_mapped_before_is_nobodys() {
+        let mut script = Script::default();
+        for second in 0..100u32 {
+            let anonymous = (50 + u64::from(second)) * MIB;
+            script.memory(f64::from(second), MemorySample { anonymous, ..Default::default() });
+        }
+        let story = script.play(100);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, None);
+        assert!(finding.summary.contains("mapped before"), "{}", finding.summary);
     }
 
     /// Exercise what grows and is no leak: a step, a cache that fills, work that rises and falls,

@@ -40,6 +40,7 @@ mod sqlite;
 mod subprocess_storm;
 mod thread_sprawl;
 mod thresholds;
+mod touched;
 mod unbounded_append;
 mod unclosed_resource;
 mod whole_file_read;

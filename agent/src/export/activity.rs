@@ -114,6 +114,7 @@ pub fn act_name(act: Act) -> (&'static str, Option<&'static str>) {
         Act::Queue => ("queue", None),
         Act::OffCpu => ("off-cpu", None),
         Act::OnCpu => ("on-cpu", None),
+        Act::Touch => ("touch", None),
     }
 }
 

@@ -97,7 +97,7 @@ impl Occasion {
             Act::Map(_) | Act::Unmap(_) => wait == WaitClass::Map,
             Act::Wait(class) => wait == class,
             Act::Stall | Act::Queue => true,
-            Act::OffCpu | Act::OnCpu => false,
+            Act::OffCpu | Act::OnCpu | Act::Touch => false,
         }
     }
 }

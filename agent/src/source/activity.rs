@@ -54,6 +54,9 @@ pub enum Act {
     OffCpu,
     /// Samples on the CPU.
     OnCpu,
+    /// Touched memory for the first time: samples of the page faults, and the bytes of the pages that
+    /// they stand for. Only of interpreters whose allocator maps far ahead.
+    Touch,
 }
 
 /// What was mapped.

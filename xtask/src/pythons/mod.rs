@@ -1,5 +1,6 @@
 //! `cargo xtask pythons`: every interpreter that can be had, each with the stacks that pitviper
-//! walks in it held against its own, and what the walk costs, as a table in the README.
+//! walks in it held against its own, and what the walk costs, as a table in the README. What is found
+//! in a program has to be the same on each.
 
 use std::process::Command;
 
@@ -14,6 +15,15 @@ use crate::{cargo, roots, workspace};
 mod source;
 mod source_build;
 mod table;
+
+/// What has to hold on every interpreter: tests, and which part of each.
+const TESTS: [(&str, &str); 5] = [
+    ("stack_equality", ""),
+    ("fd_leak", "same_leak"),
+    ("growing_memory", ""),
+    ("unclosed_resource", ""),
+    ("subinterpreters", ""),
+];
 
 /// Rounds of the cost, of which the median is shown.
 const ROUNDS: usize = 5;
@@ -67,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
         return Ok(());
     }
-    let outlines = stacks(privilege, &all)?;
+    let outlines = compare(privilege, &all)?;
     let mut costs = OpenCloseInKernel::prepare(privilege)?;
     let mut rows = Vec::new();
     for (each, outline) in all.iter().zip(outlines) {
@@ -88,24 +98,34 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs the test that compares each stack of each interpreter with its own.
-fn stacks(privilege: Privilege, all: &[Interpreter]) -> Result<Vec<Option<Outline>>> {
+/// Runs the tests of [`TESTS`]; what the first, which compares each stack of each interpreter with its
+/// own, said of each.
+fn compare(privilege: Privilege, all: &[Interpreter]) -> Result<Vec<Option<Outline>>> {
     let program = cargo::build_pitviper()?;
     let mut build = cargo::command();
-    build.args(["test", "--package", "pitviper-tests", "--test", "stack_equality", "--no-run"]);
+    build.args(["test", "--package", "pitviper-tests", "--no-run"]);
+    build.args(TESTS.iter().flat_map(|(test, _)| ["--test", test]));
     let tests = cargo::executables(build)?;
-    let test = tests.into_iter().find(|built| built.is_test).context("cargo built no test")?;
     let pythons = interpreters::describe(all);
     let variables = [("PITVIPER_BIN", program.as_os_str()), ("PITVIPER_PYTHONS", pythons.as_ref())];
-    let mut command: Command = privilege.command_with(variables, &test.program);
-    command.current_dir(&test.package).args(["--nocapture", "--test-threads=1"]);
-    let output = command.output().context("failed to start the test")?;
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    print!("{text}");
-    if !output.status.success() {
-        bail!("the test of stacks failed: {}", output.status);
+    let mut outlines = None;
+    for (name, filter) in TESTS {
+        let test = tests.iter().find(|built| built.is_test && built.is_called(name));
+        let test = test.with_context(|| format!("cargo built no test {name}"))?;
+        let mut command: Command = privilege.command_with(variables, &test.program);
+        command.current_dir(&test.package).args(["--nocapture", "--test-threads=1", filter]);
+        let output = command.output().context("failed to start the test")?;
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        print!("{text}");
+        if !output.status.success() {
+            bail!("the test {name} failed: {}", output.status);
+        }
+        outlines.get_or_insert_with(|| {
+            all.iter().map(|each| outline(&text, &each.label())).collect::<Vec<_>>()
+        });
     }
-    Ok(all.iter().map(|each| outline(&text, &each.label())).collect())
+    outlines.context("there are no tests")
 }
 
 /// What the test said of this interpreter.

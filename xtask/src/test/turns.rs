@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::io::Read as _;
-use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
@@ -43,6 +42,7 @@ const BESIDE: &[&[&str]] = &[
     &["trace_what"],
     &["subinterpreters"],
     &["embedded"],
+    &["growing_memory"],
     &["places"],
     &["bundles"],
 ];
@@ -91,18 +91,12 @@ pub(super) fn run(
 fn split(tests: Vec<Executable>) -> (Vec<Executable>, VecDeque<Vec<Executable>>) {
     let mut alone = tests;
     let mut take = |name: &&str| {
-        let place = alone.iter().position(|test| is(&test.program, name))?;
+        let place = alone.iter().position(|test| test.is_called(name))?;
         Some(alone.remove(place))
     };
     let rows: Vec<Vec<_>> =
         BESIDE.iter().map(|row| row.iter().filter_map(&mut take).collect()).collect();
     (alone, rows.into_iter().filter(|row| !row.is_empty()).collect())
-}
-
-/// Cargo calls a test's executable by the test and a hash.
-fn is(executable: &Path, name: &str) -> bool {
-    let file = executable.file_name().and_then(|file| file.to_str());
-    file.and_then(|file| file.rsplit_once('-')).is_some_and(|(test, _)| test == name)
 }
 
 /// All that a command writes, its errors where they came.

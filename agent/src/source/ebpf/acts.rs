@@ -57,6 +57,7 @@ fn act(act: u16, call: u16) -> Option<Act> {
         A::ACT_QUEUE => Act::Queue,
         A::ACT_OFF_CPU => Act::OffCpu,
         A::ACT_ON_CPU => Act::OnCpu,
+        A::ACT_TOUCH => Act::Touch,
         _ => return None,
     })
 }

@@ -121,6 +121,7 @@ fn configure(open: &mut OpenPitviperSkel<'static>, options: &Options) -> Result<
         rodata.kept_below = share.min(KEPT_BELOW);
         rodata.execve_number = calls::number("execve");
         rodata.sample_ns = 1_000_000_000 / options.samples.max(1);
+        rodata.touch_faults = sampler::FAULTS;
         rodata.sigreturn_number = libc::SYS_rt_sigreturn as u32;
         rodata.fcntl_number = calls::number("fcntl");
         rodata.newfstatat_number = calls::number("newfstatat");

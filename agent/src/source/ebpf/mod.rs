@@ -69,9 +69,20 @@ pub struct Ebpf {
     next_number: u32,
     pass: u32,
     follow: bool,
+    faults: Faults,
     buried: Buried,
     folded: room::Folded,
     missing: Vec<String>,
+}
+
+/// Whether the page faults are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    /// Nobody asks for them, or they are refused.
+    Unseen,
+    /// From the first process on that needs it: each fault of the machine pays for it.
+    WhenNeeded,
+    Sampled,
 }
 
 /// What processes did that are forgotten.
@@ -106,7 +117,7 @@ impl Ebpf {
         let (skeleton, ring) = load::load(options, Rc::clone(&inbox))?;
         let mut links = load::attach(&skeleton, options)?;
         let mut missing = Vec::new();
-        match sampler::attach(&skeleton, if options.descriptors_only { 0 } else { options.samples })
+        match sampler::clock(&skeleton, if options.descriptors_only { 0 } else { options.samples })
         {
             Ok(samplers) => links.extend(samplers),
             Err(why) => missing.push(why),
@@ -125,6 +136,11 @@ impl Ebpf {
             next_number: 0,
             pass: 0,
             follow: options.follow_children,
+            faults: if options.descriptors_only || options.trace || options.samples == 0 {
+                Faults::Unseen
+            } else {
+                Faults::WhenNeeded
+            },
             buried: Buried::default(),
             folded: room::Folded::default(),
             missing,
@@ -168,11 +184,33 @@ impl Ebpf {
             seed: self.pass + 1,
             layout: layout::of(interpreter),
             brk: tables::heap_end(pid),
+            touches: self.sample_faults(interpreter).into(),
             ..Default::default()
         };
         self.renew_threads();
         self.arm(pid, &target)?;
         self.enter_open(process)
+    }
+
+    /// Whether the page faults of a process are sampled. Without the lock the interpreter's objects are
+    /// mimalloc's, which maps a gigabyte at once: no call tells of what is taken from that.
+    fn sample_faults(&mut self, interpreter: &Interpreter) -> bool {
+        if !interpreter.layout.is_free_threaded() {
+            return false;
+        }
+        if self.faults == Faults::WhenNeeded {
+            self.faults = match sampler::faults(&self.skeleton) {
+                Ok(samplers) => {
+                    self.links.extend(samplers);
+                    Faults::Sampled
+                }
+                Err(why) => {
+                    self.missing.push(why);
+                    Faults::Unseen
+                }
+            };
+        }
+        self.faults == Faults::Sampled
     }
 
     /// Takes in what the ring buffer holds.
@@ -260,6 +298,7 @@ impl Source for Ebpf {
             let owner = (!self.follow).then_some(pid);
             self.uprobes.attach(&self.skeleton, process, owner, interpreter)?;
             target.layout = layout::of(interpreter);
+            target.touches = self.sample_faults(interpreter).into();
             self.arm(pid, &target)?;
         }
         self.reconcile(Pass::AtOnce(process))

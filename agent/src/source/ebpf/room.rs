@@ -85,7 +85,7 @@ fn excess(entries: usize, map: &impl MapCore) -> usize {
 
 /// Acts that tell where a thread was met, not what it did: there are as many stacks as places.
 fn is_place(act: u16) -> bool {
-    matches!(A(act.into()), A::ACT_ON_CPU | A::ACT_OFF_CPU)
+    matches!(A(act.into()), A::ACT_ON_CPU | A::ACT_OFF_CPU | A::ACT_TOUCH)
 }
 
 impl Ebpf {
@@ -141,7 +141,7 @@ impl Ebpf {
             *known = known.filter(|_| place).map(|known| known.max(sum.last_ns));
         }
         for counters in self.folded.counters() {
-            let place = matches!(counters.act, Act::OnCpu | Act::OffCpu);
+            let place = matches!(counters.act, Act::OnCpu | Act::OffCpu | Act::Touch);
             let known = newest.entry(counters.stack).or_insert(Some(counters.last_ns));
             *known = known.filter(|_| place);
         }
