@@ -14,9 +14,18 @@ use crate::source::Act;
 /// What the lines of a process touched over a while.
 pub(super) struct Touched<'l> {
     /// Bytes, of all lines and of what no line is known of.
-    total: u64,
+    pub(super) total: u64,
     /// The line that touched the most.
-    most: Option<(&'l Conduct, u64)>,
+    pub(super) most: Option<TouchedByLine<'l>>,
+}
+
+/// What one line touched.
+#[derive(Clone, Copy)]
+pub(super) struct TouchedByLine<'l> {
+    /// The line.
+    pub(super) conduct: &'l Conduct,
+    /// Bytes.
+    pub(super) bytes: u64,
 }
 
 impl<'l> Touched<'l> {
@@ -28,22 +37,21 @@ impl<'l> Touched<'l> {
         span_ns: u64,
     ) -> Option<Self> {
         let mut total = 0;
-        let mut lines: BTreeMap<Option<&Frame>, (&Conduct, u64)> = BTreeMap::new();
+        let mut lines: BTreeMap<Option<&Frame>, TouchedByLine<'_>> = BTreeMap::new();
         for conduct in ledger.conducts_of(Act::Touch).filter(|c| c.process == process) {
             let bytes = conduct.window(now_ns, span_ns).0.bytes;
             total += bytes;
             if conduct.site.is_some() {
-                lines.entry(conduct.site.as_ref()).or_insert((conduct, 0)).1 += bytes;
+                let nothing = TouchedByLine { conduct, bytes: 0 };
+                lines.entry(conduct.site.as_ref()).or_insert(nothing).bytes += bytes;
             }
         }
-        let most = lines.into_values().max_by_key(|(_, bytes)| *bytes);
+        let most = lines.into_values().max_by_key(|line| line.bytes);
         (total > 0).then_some(Self { total, most })
     }
 
-    /// The line that touched the most of `grown` bytes, with what of them is its at least.
-    pub(super) fn line(&self, grown: u64) -> Option<(&'l Conduct, u64)> {
-        let (conduct, bytes) = self.most?;
-        let gone = self.total.saturating_sub(grown);
-        Some((conduct, bytes.saturating_sub(gone).min(grown)))
+    /// What is left at least of `bytes` that a line touched, while the process has grown by `grown`.
+    pub(super) fn left_at_least(&self, bytes: u64, grown: u64) -> u64 {
+        bytes.saturating_sub(self.total.saturating_sub(grown)).min(grown)
     }
 }
