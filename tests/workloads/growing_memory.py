@@ -1,4 +1,7 @@
-"""Keeps a megabyte more each second at one line, while another makes and drops as much.
+"""Keeps a megabyte more each second at one line, while another makes and drops small objects.
+
+Those do not lie where the kept ones do: an allocator that gives both from one place asks the system
+for more at either line.
 """
 
 import time
@@ -14,7 +17,7 @@ def keeps():
 
 
 def drops():
-    return [bytes(500) for _ in range(STEP // 500)]
+    return [bytes(100) for _ in range(200)]
 
 
 handshake.start()
