@@ -20,7 +20,7 @@ const PROGRAM: &str = "async_handlers.py";
 const KIND: &str = "event-loop-blocked";
 const WATCHED: &str = "10s";
 const LIMIT: Duration = Duration::from_secs(90);
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
 /// Of Python alone: one folder serves each interpreter.
 const PURE: [&str; 2] = ["trio==0.27.0", "anyio==4.5.2"];
