@@ -10,6 +10,11 @@ const LONGEST: usize = 8 << 10;
 
 /// The name, readable where it is one that a compiler of C++ or Rust gave.
 pub(super) fn readable(name: &str) -> String {
+    // The libraries read names without these beginnings, too, and types: a function called `f` would
+    // be shown as `float`.
+    if !["_Z", "_R"].iter().any(|mark| name.starts_with(mark)) {
+        return name.to_owned();
+    }
     let mut text = Text::default();
     let written = match rustc_demangle::try_demangle(name) {
         // Without the hash at its end.
@@ -53,6 +58,10 @@ mod tests {
             ("SSL_read_ex", "SSL_read_ex"),
             ("_Zap", "_Zap"),
             ("", ""),
+            ("f", "f"),
+            ("l", "l"),
+            ("Pv", "Pv"),
+            ("RNvC6_123foo3bar", "RNvC6_123foo3bar"),
         ] {
             assert_eq!(readable(name), expected);
         }
