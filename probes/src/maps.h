@@ -95,8 +95,8 @@ struct scratch {
     __u64 now;
 };
 
-/* A uprobe can be preempted by a syscall's program, and both be interrupted by a sample: each has a
- * work space of its own. */
+/* A uprobe can be preempted by a syscall's program, both be interrupted by a sample of the clock,
+ * and a page fault come in between: each has a work space of its own. */
 enum scratch_user { SCRATCH_SYSCALL = 0, SCRATCH_UPROBE, SCRATCH_SAMPLE, SCRATCH_TOUCH, SCRATCHES };
 
 /* Whether the thread was met wherever it was, a half-made frame included, and not at a call. */

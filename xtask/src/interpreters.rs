@@ -149,22 +149,21 @@ fn system(directory: &Path, origin: &str) -> Vec<Interpreter> {
     candidates.filter_map(interpreter).collect()
 }
 
-/// The version that an interpreter reports of itself, whatever it is, and if it is a pre-release,
-/// which (`rc2`); `None` when it does not run.
-pub(crate) fn version_with_pre_release(program: &Path) -> Option<(Version, Option<String>)> {
-    let report = "import platform, sys; v = platform.python_version(); \
-                  release = '.'.join(map(str, sys.version_info[:3])); \
-                  print(release, v.removeprefix(release))";
-    let said = process::output(Command::new(program).args(["-c", report])).ok()?;
+/// The version that an interpreter reports of itself, and if it is a pre-release, which (`rc2`);
+/// `None` when it does not run.
+pub(crate) fn version_with_pre_release(command: &mut Command) -> Option<(Version, Option<String>)> {
+    let report = "import platform, sys; release = '.'.join(map(str, sys.version_info[:3])); \
+                  print(release, platform.python_version()[len(release):])";
+    let said = process::output(command.args(["-c", report])).ok()?;
     let (release, pre_release) = said.trim_end_matches('\n').split_once(' ')?;
     let pre_release = (!pre_release.is_empty()).then(|| pre_release.to_owned());
     Some((Version::parse(release)?, pre_release))
 }
 
-/// The version that an interpreter reports of itself; `None` when it is no release or does not run.
+/// The version of a release; `None` when it is a pre-release or does not run.
 pub(crate) fn version_of(command: &mut Command) -> Option<Version> {
-    let report = "import platform; print(platform.python_version())";
-    Version::parse(&process::output(command.args(["-c", report])).ok()?)
+    let (version, pre_release) = version_with_pre_release(command)?;
+    pre_release.is_none().then_some(version)
 }
 
 #[cfg(test)]

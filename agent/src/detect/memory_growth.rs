@@ -258,6 +258,7 @@ enum Behind<'l> {
 
 const FILLED: &str = "less was mapped in that time, so it fills memory that was mapped before";
 const HUGE_PAGES: &str = "the page faults tell of less, as they do of huge pages";
+const OUTSIDE: &str = "no line of Python was met where it is touched";
 const TURNOVER: &str = "as much and more comes and goes meanwhile";
 
 impl<'l> Behind<'l> {
@@ -267,13 +268,15 @@ impl<'l> Behind<'l> {
         let Lately { bytes, span_ns } = grown;
         let is_most = |part: u64| part as f64 >= bytes as f64 * least_share;
         if let Some(touched) = Touched::of(ledger, id, now_ns, span_ns) {
-            return match touched.most {
-                _ if !is_most(touched.total) => Self::Unknown(HUGE_PAGES),
-                Some(most) if is_most(touched.left_at_least(most.bytes, bytes)) => {
-                    Self::Touched(most.conduct, touched.left_at_least(most.bytes, bytes))
-                }
-                Some(most) if is_most(most.bytes) => Self::Unknown(TURNOVER),
-                _ => Self::Many,
+            if !is_most(touched.total) {
+                return Self::Unknown(HUGE_PAGES);
+            }
+            let Some(most) = touched.most else { return Self::Unknown(OUTSIDE) };
+            let left = touched.left_at_least(most.bytes, bytes);
+            return match (is_most(left), is_most(most.bytes)) {
+                (true, _) => Self::Touched(most.conduct, left),
+                (false, true) => Self::Unknown(TURNOVER),
+                (false, false) => Self::Many,
             };
         }
         let lines = mapped::lines(ledger, id, now_ns, span_ns);
@@ -401,7 +404,7 @@ mod tests {
     /// happened to map is not blamed; what touches and returns much more hides it.
     #[test]
     fn a_line_that_touches_what_was_mapped_before() {
-        let grows = |churned: u64| {
+        let grows = |kept: u64, churned: u64| {
             let mut script = Script::default();
             let (leaks, churns, maps) = (script.line(10), script.line(20), script.line(30));
             let one = |bytes| Sums { count: 1, bytes, ..Sums::default() };
@@ -410,21 +413,25 @@ mod tests {
                 let at = f64::from(second);
                 let anonymous = (50 + u64::from(second)) * MIB;
                 script.memory(at, MemorySample { anonymous, ..Default::default() });
-                script.act(at, leaks, Act::Touch, 0, one(MIB));
+                script.act(at, leaks, Act::Touch, 0, one(kept));
                 script.act(at, churns, Act::Touch, 0, one(churned));
             }
             script.play(100)
         };
-        let story = grows(MIB / 4);
+        let story = grows(MIB, MIB / 4);
         assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at < 24.0));
         let finding = found(&story)[0];
         assert_eq!(finding.site, Some(frame("/srv/app.py", 10)));
         assert!(finding.summary.contains("the first to touch 7"), "{}", finding.summary);
-        let story = grows(2 * MIB);
+        let story = grows(MIB, 2 * MIB);
         assert!(story.confirmed_at(Kind::MemoryGrowth).is_some_and(|at| at >= 79.0));
         let finding = found(&story)[0];
         assert_eq!(finding.site, None);
         assert!(finding.summary.contains("not known: as much and more"), "{}", finding.summary);
+        let story = grows(MIB / 512, 0);
+        let finding = found(&story)[0];
+        assert_eq!(finding.site, None);
+        assert!(finding.summary.contains("as they do of huge pages"), "{}", finding.summary);
     }
 
     /// Exercise growth of which nothing is seen: nobody is said to be behind it.

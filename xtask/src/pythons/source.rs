@@ -9,7 +9,8 @@ use crate::apt::{self, Apt};
 
 /// The source of one feature release.
 pub(super) struct Source {
-    package: &'static str,
+    /// The minor version of Python 3.
+    pub(super) minor: u32,
     /// The Debian release whose package it is.
     release: &'static str,
     /// For when the mirror lacks that: releases that move on leave files behind, and some mirrors
@@ -24,11 +25,10 @@ struct Archive {
 }
 
 /// Of a release that does not move.
-pub(super) const V3_13: Source =
-    Source { package: "python3.13", release: "trixie", otherwise: None };
+pub(super) const V3_13: Source = Source { minor: 13, release: "trixie", otherwise: None };
 
 pub(super) const V3_14: Source = Source {
-    package: "python3.14",
+    minor: 14,
     release: "sid",
     otherwise: Some(Archive {
         path: "pool/main/p/python3.14/python3.14_3.14.7.orig.tar.xz",
@@ -37,7 +37,7 @@ pub(super) const V3_14: Source = Source {
 };
 
 pub(super) const V3_15: Source = Source {
-    package: "python3.15",
+    minor: 15,
     release: "sid",
     otherwise: Some(Archive {
         path: "pool/main/p/python3.15/python3.15_3.15.0~rc2.orig.tar.xz",
@@ -49,15 +49,16 @@ impl Source {
     /// The archive, which is fetched once into a folder beside those of other sources.
     pub(super) fn archive(&self, folder: &Path) -> Result<PathBuf> {
         const ENDING: &str = ".orig.tar.xz";
-        let Self { package, release, otherwise } = self;
-        let folder = folder.join("apt").join(package);
+        let Self { minor, release, otherwise } = self;
+        let package = format!("python3.{minor}");
+        let folder = folder.join("apt").join(&package);
         if let Some(archive) = apt::fetched(&folder, ENDING) {
             return Ok(archive);
         }
         eprintln!("Fetching the source of {package} of Debian {release} (once).");
         let apt = Apt::of(folder.clone(), "deb-src", &[release])?;
         let fetched =
-            apt.say("apt-get", &["source", "-qq", "--download-only", "--tar-only", package]);
+            apt.say("apt-get", &["source", "-qq", "--download-only", "--tar-only", &package]);
         match (fetched, otherwise) {
             (Ok(_), _) => {}
             (Err(error), None) => return Err(error),

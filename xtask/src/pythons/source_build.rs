@@ -17,8 +17,6 @@ use crate::workspace;
 /// One way to build it.
 struct Variant {
     source: &'static Source,
-    /// The minor version of Python 3, which the program's name has.
-    minor: u32,
     /// The origin in its label; with the version, its folder.
     name: &'static str,
     configure: &'static [&'static str],
@@ -26,26 +24,25 @@ struct Variant {
 }
 
 impl Variant {
-    const fn free_threaded(source: &'static Source, minor: u32) -> Self {
-        Self { source, minor, name: "free-threaded", configure: &["--disable-gil"], musl: false }
+    const fn free_threaded(source: &'static Source) -> Self {
+        Self { source, name: "free-threaded", configure: &["--disable-gil"], musl: false }
     }
 
     fn folder(&self) -> String {
-        format!("3.{}-{}", self.minor, self.name)
+        format!("3.{}-{}", self.source.minor, self.name)
     }
 }
 
 const VARIANTS: [Variant; 4] = [
-    Variant::free_threaded(&source::V3_13, 13),
+    Variant::free_threaded(&source::V3_13),
     Variant {
         source: &source::V3_13,
-        minor: 13,
         name: "musl",
         configure: &["--with-ensurepip=no"],
         musl: true,
     },
-    Variant::free_threaded(&source::V3_14, 14),
-    Variant::free_threaded(&source::V3_15, 15),
+    Variant::free_threaded(&source::V3_14),
+    Variant::free_threaded(&source::V3_15),
 ];
 
 /// Builds what is not there yet; some minutes each.
@@ -67,13 +64,14 @@ pub(super) fn description(interpreter: &Interpreter) -> Result<String> {
 
 fn interpreter(folder: &Path, variant: &Variant) -> Result<Interpreter> {
     let prefix = folder.join(variant.folder());
-    let program = prefix.join(format!("bin/python3.{}", variant.minor));
+    let program = prefix.join(format!("bin/python3.{}", variant.source.minor));
     if !program.exists() {
         let source = variant.source.archive(folder)?;
         build(folder, &source, variant, &prefix)?;
     }
-    let (version, pre_release) = interpreters::version_with_pre_release(&program)
-        .with_context(|| format!("{} does not run", program.display()))?;
+    let (version, pre_release) =
+        interpreters::version_with_pre_release(&mut Command::new(&program))
+            .with_context(|| format!("{} does not run", program.display()))?;
     let origin = match pre_release {
         None => variant.name.to_owned(),
         Some(pre_release) => format!("{pre_release}-{}", variant.name),
